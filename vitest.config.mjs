@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests run on the compiled output: the same files that ship, so worker threads and child processes start as they do in production.
+export default defineConfig({
+  test: {
+    include: ['dist/test/**/*.test.js'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+    globalSetup: [],
+  },
+});

@@ -2924,7 +2924,7 @@ export const CoordinatorServiceDefinition = {
       requestStream: false,
       responseType: GetAuditResponse as typeof GetAuditResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     listAudits: {
       name: "ListAudits",
@@ -2932,7 +2932,7 @@ export const CoordinatorServiceDefinition = {
       requestStream: false,
       responseType: ListAuditsResponse as typeof ListAuditsResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Events from `after_sequence` on, the stored ones first, until the audit ends. */
     watchAudit: {
@@ -2941,7 +2941,7 @@ export const CoordinatorServiceDefinition = {
       requestStream: false,
       responseType: WatchAuditResponse as typeof WatchAuditResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Stops an audit at the next evaluation; its checkpoint stays. */
     cancelAudit: {
@@ -2950,7 +2950,7 @@ export const CoordinatorServiceDefinition = {
       requestStream: false,
       responseType: CancelAuditResponse as typeof CancelAuditResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Goes on from the checkpoint; no finished evaluation is run again. */
     resumeAudit: {
@@ -2968,7 +2968,7 @@ export const CoordinatorServiceDefinition = {
       requestStream: false,
       responseType: GetReportResponse as typeof GetReportResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** What moved between two finished audits. */
     compareAudits: {
@@ -2977,7 +2977,7 @@ export const CoordinatorServiceDefinition = {
       requestStream: false,
       responseType: CompareAuditsResponse as typeof CompareAuditsResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
   },
 } as const;

@@ -1556,7 +1556,7 @@ export const FmServiceDefinition = {
       requestStream: false,
       responseType: FitResponse as typeof FitResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Draws masks to evaluate, by a seeded design. Idempotent. */
     designMasks: {
@@ -1565,7 +1565,7 @@ export const FmServiceDefinition = {
       requestStream: false,
       responseType: DesignMasksResponse as typeof DesignMasksResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
   },
 } as const;

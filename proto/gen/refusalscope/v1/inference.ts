@@ -2686,7 +2686,7 @@ export const InferenceServiceDefinition = {
       requestStream: false,
       responseType: DescribeModelResponse as typeof DescribeModelResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Token ids of prompts as the model would see them. Idempotent. */
     tokenize: {
@@ -2695,7 +2695,7 @@ export const InferenceServiceDefinition = {
       requestStream: false,
       responseType: TokenizeResponse as typeof TokenizeResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Residuals (block outputs) at chosen layers and positions, optionally under edits. One response a prompt, in order. Idempotent. */
     captureResiduals: {
@@ -2704,7 +2704,7 @@ export const InferenceServiceDefinition = {
       requestStream: false,
       responseType: CaptureResidualsResponse as typeof CaptureResidualsResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** The refusal score of prompts under masks. Results stream back as they are done, in any order. Idempotent. */
     evaluateMasks: {
@@ -2713,7 +2713,7 @@ export const InferenceServiceDefinition = {
       requestStream: false,
       responseType: EvaluateMasksResponse as typeof EvaluateMasksResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Greedy answers, optionally under edits; tokens stream back. Needs scope `completions` for the text. Idempotent. */
     generate: {
@@ -2722,7 +2722,7 @@ export const InferenceServiceDefinition = {
       requestStream: false,
       responseType: GenerateResponse as typeof GenerateResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Mean cross-entropy of given texts under edits, for the cost of suppression. Idempotent. */
     measureCrossEntropy: {
@@ -2731,7 +2731,7 @@ export const InferenceServiceDefinition = {
       requestStream: false,
       responseType: MeasureCrossEntropyResponse as typeof MeasureCrossEntropyResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
   },
 } as const;

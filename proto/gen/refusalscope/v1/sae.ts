@@ -1477,7 +1477,7 @@ export const SaeServiceDefinition = {
       requestStream: false,
       responseType: ListSaesResponse as typeof ListSaesResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Sparse activations of residuals. Idempotent. */
     encode: {
@@ -1486,7 +1486,7 @@ export const SaeServiceDefinition = {
       requestStream: false,
       responseType: EncodeResponse as typeof EncodeResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** The features whose decoder rows have the largest cosine with a vector. Idempotent. */
     findNearestFeatures: {
@@ -1495,7 +1495,7 @@ export const SaeServiceDefinition = {
       requestStream: false,
       responseType: FindNearestFeaturesResponse as typeof FindNearestFeaturesResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** The rows with which features are edited, as a bank in the order asked for (grouped by layer, ascending). Idempotent. */
     getEditRows: {
@@ -1504,7 +1504,7 @@ export const SaeServiceDefinition = {
       requestStream: false,
       responseType: GetEditRowsResponse as typeof GetEditRowsResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Measures an SAE on residuals: fraction of variance unexplained, L0, dead share. Stores the verdict. Idempotent. */
     admitSae: {
@@ -1513,7 +1513,7 @@ export const SaeServiceDefinition = {
       requestStream: false,
       responseType: AdmitSaeResponse as typeof AdmitSaeResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
   },
 } as const;

@@ -7031,7 +7031,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: CalibrateOpenersResponse as typeof CalibrateOpenersResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Stage 1a: difference-of-means directions at every layer and post-instruction position, scored and one selected. Idempotent. */
     findDirections: {
@@ -7040,7 +7040,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: FindDirectionsResponse as typeof FindDirectionsResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Stage 1b: the K features a layer nearest to that layer's direction. Idempotent. */
     rankCandidates: {
@@ -7049,7 +7049,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: RankCandidatesResponse as typeof RankCandidatesResponse,
       responseStream: false,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** From which layers on a flip is possible at all: all candidates of one layer off, and of all layers up to it. Idempotent. */
     profileDepth: {
@@ -7058,7 +7058,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: ProfileDepthResponse as typeof ProfileDepthResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Stage 2, one prompt: from all candidates off to a 1-minimal set with its evidence. Idempotent. */
     filterPrompt: {
@@ -7067,7 +7067,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: FilterPromptResponse as typeof FilterPromptResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Dormant features around one prompt's minimal set. Idempotent. */
     findDormant: {
@@ -7076,7 +7076,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: FindDormantResponse as typeof FindDormantResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Scores of many masks over given features (for the FM), and exact 2x2 interactions. Idempotent. */
     sampleMasks: {
@@ -7085,7 +7085,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: SampleMasksResponse as typeof SampleMasksResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     measureInteractions: {
       name: "MeasureInteractions",
@@ -7093,7 +7093,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: MeasureInteractionsResponse as typeof MeasureInteractionsResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Greedy answers under each prompt's set, judged; no text leaves but the first few words. Idempotent. */
     verifyFlips: {
@@ -7102,7 +7102,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: VerifyFlipsResponse as typeof VerifyFlipsResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /** Random features and norm-matched random directions in place of the set: how often do they flip? Idempotent. */
     runControls: {
@@ -7111,7 +7111,7 @@ export const SearchServiceDefinition = {
       requestStream: false,
       responseType: RunControlsResponse as typeof RunControlsResponse,
       responseStream: true,
-      options: {},
+      options: { idempotencyLevel: "IDEMPOTENT" },
     },
   },
 } as const;

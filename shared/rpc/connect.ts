@@ -1,0 +1,63 @@
+/** Opens a typed client to one service: deadlines, bounded retries, faults instead of gRPC errors, and a wait for the peer with a limit. */
+import {
+  type Client,
+  type CompatServiceDefinition,
+  createChannel,
+  createClientFactory,
+  waitForChannelReady,
+} from 'nice-grpc';
+import { fault } from '../errors/fault.js';
+import { createClientDeadline, type DeadlineOptions } from './client-deadline.js';
+import { createClientFaults } from './client-faults.js';
+import { createClientRetry, DEFAULT_RETRY, type RetryOptions } from './client-retry.js';
+import { channelOptions, DEFAULT_MAX_MESSAGE_BYTES } from './server-limits.js';
+
+export interface ConnectOptions {
+  /** Deadline of unary calls that name none. Streams have none unless a call names one. Default 10 minutes. */
+  readonly deadlineMs?: number;
+  readonly retry?: Partial<RetryOptions>;
+  readonly maxMessageBytes?: number;
+}
+
+/** The client's type for a service: every method takes `{ deadlineMs?, signal?, metadata? }` as its second argument. */
+export type ServiceClient<Definition extends CompatServiceDefinition> = Client<Definition, DeadlineOptions>;
+
+export interface Connection<Definition extends CompatServiceDefinition> {
+  readonly client: ServiceClient<Definition>;
+  readonly address: string;
+  /** Resolves once the peer accepts connections; PEER_UNAVAILABLE after `limitMs`. */
+  waitUntilReady(limitMs: number): Promise<void>;
+  close(): void;
+}
+
+const DEFAULT_DEADLINE_MS = 10 * 60_000;
+// grpc-js waits up to two minutes between dials by default: too long for a pod that restarts.
+const MAX_RECONNECT_MS = 2_000;
+
+/** `address` is "host:port". Dials lazily: an absent peer shows at the first call, or at `waitUntilReady`. */
+export const connect = <Definition extends CompatServiceDefinition>(
+  definition: Definition,
+  address: string,
+  options: ConnectOptions = {},
+): Connection<Definition> => {
+  const channel = createChannel(address, undefined, {
+    ...channelOptions({ maxMessageBytes: options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES }),
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_MS,
+  });
+  const client = createClientFactory()
+    .use(createClientFaults(address))
+    .use(createClientRetry({ ...DEFAULT_RETRY, ...options.retry }))
+    .use(createClientDeadline(options.deadlineMs ?? DEFAULT_DEADLINE_MS))
+    .create(definition, channel);
+  const waitUntilReady = async (limitMs: number) => {
+    try {
+      await waitForChannelReady(channel, new Date(Date.now() + limitMs));
+    } catch (cause) {
+      throw fault('PEER_UNAVAILABLE', `No service answered at ${address} within ${limitMs} ms. Is it running?`, {
+        cause,
+      });
+    }
+  };
+  return { client, address, waitUntilReady, close: () => channel.close() };
+};

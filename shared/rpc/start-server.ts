@@ -1,0 +1,121 @@
+/**
+ * Starts a gRPC server with everything a service of ours needs around its handlers: health by service name, reflection, limits,
+ * error mapping and request log. Prevents: a service that forgets one of them.
+ */
+import {
+  type CompatServiceDefinition,
+  createServer,
+  type Server,
+  type ServerAddBuilder,
+  type ServerMiddleware,
+  type ServiceImplementation,
+} from 'nice-grpc';
+import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
+import { fault } from '../errors/fault.js';
+import type { Logger } from '../log/create-logger.js';
+import { createErrorMapping } from './error-mapping.js';
+import { createReflection } from './reflection.js';
+import { createRequestLog, type RequestContext } from './request-log.js';
+import { channelOptions, type ServerLimits } from './server-limits.js';
+
+/** A service definition with its handlers; make it with `bindService` so that the types are checked. */
+export interface BoundService {
+  readonly fullName: string;
+  addTo(server: ServerAddBuilder<RequestContext>): void;
+}
+
+type NamedDefinition = CompatServiceDefinition & { readonly fullName: string };
+
+export const bindService = <Definition extends NamedDefinition>(
+  definition: Definition,
+  implementation: ServiceImplementation<Definition, RequestContext>,
+): BoundService => ({
+  fullName: definition.fullName,
+  addTo: (server) => server.add(definition, implementation),
+});
+
+export interface ServerOptions {
+  /** "host:port"; port 0 picks a free one. */
+  readonly address: string;
+  readonly services: readonly BoundService[];
+  readonly logger: Logger;
+  readonly limits?: Partial<ServerLimits>;
+  /** Run inside error mapping, in this order (authentication, tracing). */
+  readonly middleware?: readonly ServerMiddleware[];
+  /** Health at the start; false for a service that must load first and then calls `setServing`. Default true. */
+  readonly serving?: boolean;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  /** "host:port" that a client on this machine can dial. */
+  readonly address: string;
+  /** Health of one service by its full name, or of the whole process with ''. */
+  setServing(serviceName: string, serving: boolean): void;
+  /** Refuses new calls, lets running ones end for at most `graceMs`, then cancels them. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+const DEFAULT_GRACE_MS = 5_000;
+
+export const startServer = async (options: ServerOptions): Promise<RunningServer> => {
+  const stopping = new AbortController();
+  const health = HealthState();
+  const names = ['', ...options.services.map((service) => service.fullName)];
+  const setServing = (name: string, serving: boolean) => health.setStatus(serving ? 'healthy' : 'unhealthy', name);
+  for (const name of names) setServing(name, options.serving ?? true);
+
+  const server = buildServer(options, health, stopping.signal);
+  const port = await listen(server, options.address);
+  const stop = async (graceMs = DEFAULT_GRACE_MS) => {
+    for (const name of names) setServing(name, false);
+    stopping.abort();
+    const timer = setTimeout(() => server.forceShutdown(), graceMs);
+    await server.shutdown().finally(() => clearTimeout(timer));
+  };
+  return { port, address: dialable(options.address, port), setServing, stop };
+};
+
+const HEALTH_NAME = 'grpc.health.v1.Health';
+
+const buildServer = (options: ServerOptions, health: HealthState, stopping: AbortSignal): Server<RequestContext> => {
+  const server = createServer(channelOptions(options.limits))
+    .use(createRequestLog(options.logger, stopping))
+    .use(createErrorMapping(options.logger));
+  // Probes and reflection need no token: they stay outside the optional middleware.
+  server.with(endWhenStopping).add(HealthDefinition, HealthServiceImpl(health));
+  const reflection = createReflection([HEALTH_NAME, ...options.services.map((service) => service.fullName)]);
+  for (const definition of reflection.definitions) {
+    server.with(endWhenStopping).add(definition, reflection.implementation);
+  }
+  for (const service of options.services) service.addTo(withAll(server, options.middleware ?? []));
+  return server;
+};
+
+const withAll = (
+  server: ServerAddBuilder<RequestContext>,
+  middleware: readonly ServerMiddleware[],
+): ServerAddBuilder<RequestContext> =>
+  middleware.reduce<ServerAddBuilder<RequestContext>>((builder, next) => builder.with(next), server);
+
+/** Lets the endless streams of health and reflection end at a stop, so that they do not use up the grace time. */
+const endWhenStopping: ServerMiddleware<object, RequestContext> = async function* endWhenStopping(call, context) {
+  const signal = AbortSignal.any([context.signal, context.stopping]);
+  return yield* call.next(call.request, { ...context, signal });
+};
+
+const listen = async (server: Server<RequestContext>, address: string): Promise<number> => {
+  try {
+    return await server.listen(address);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw fault('CONFIG_INVALID', `Cannot listen on ${address}: ${reason}. Choose a free port, or port 0 for any.`, {
+      cause,
+    });
+  }
+};
+
+const dialable = (address: string, port: number): string => {
+  const host = address.slice(0, address.lastIndexOf(':'));
+  return `${host === '0.0.0.0' || host === '[::]' || host === '' ? '127.0.0.1' : host}:${port}`;
+};

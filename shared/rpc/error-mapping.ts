@@ -36,11 +36,11 @@ const toFault = (thrown: unknown, requestId: string, callAborted: boolean): Faul
 };
 
 /** What a signal throws when it aborts: AbortError, or TimeoutError of AbortSignal.timeout. */
-export const isAbort = (thrown: unknown): boolean =>
-  thrown instanceof Error &&
-  (thrown.name === 'AbortError' ||
-    (thrown instanceof DOMException && thrown.name === 'TimeoutError') ||
-    ('code' in thrown && thrown.code === 'ABORT_ERR'));
+export const isAbort = (thrown: unknown): boolean => {
+  if (!(thrown instanceof Error)) return false;
+  const isTimeout = thrown.name === 'TimeoutError' && thrown instanceof DOMException;
+  return thrown.name === 'AbortError' || isTimeout || Reflect.get(thrown, 'code') === 'ABORT_ERR';
+};
 
 const toServerError = (mapped: Fault, trailer: ReturnType<typeof Metadata>, requestId: string): ServerError => {
   const status = statusNumber(FAULTS[mapped.code].status);

@@ -10,7 +10,12 @@ import { corruptFile } from './tensor-file-faults.js';
 /** Linux reads at most 2^31 - 4096 bytes in one call; stay well below. */
 const MAX_BYTES_PER_CALL = 1 << 30;
 
-export class BoundedFile {
+/** Something that fills `target` with its bytes from `offset` on, or faults TENSOR_FILE_CORRUPT naming `what`. */
+export interface ByteSource {
+  readInto(target: Uint8Array, offset: number, what: string): void;
+}
+
+export class BoundedFile implements ByteSource {
   private open = true;
 
   private constructor(

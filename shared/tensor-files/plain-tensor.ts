@@ -3,7 +3,7 @@
  * types of GGUF. Ranges of rows are one contiguous read; columns are gathered, by small reads where the matrix is much larger
  * than what is asked for. No read buffer exceeds 4 MiB, however large the tensor.
  */
-import type { BoundedFile } from './bounded-file.js';
+import type { ByteSource } from './bounded-file.js';
 import { widenBfloat16, widenFloat16 } from './float-formats.js';
 import { quoted } from './tensor-file-faults.js';
 import { type ElementRange, resolveColumns, type TensorInfo } from './tensor-source.js';
@@ -35,7 +35,7 @@ const narrowFloat64 = (bytes: Uint8Array, out: Float32Array, at: number): void =
 
 /** Where a plain tensor lies: `offset` is the byte of its first value. */
 export interface PlainTensor {
-  readonly source: BoundedFile;
+  readonly source: ByteSource;
   readonly offset: number;
   readonly type: PlainType;
   readonly info: TensorInfo;

@@ -24,3 +24,13 @@ export const unsupportedFile = (path: string, field: string, value: unknown, hin
   fault('TENSOR_FILE_UNSUPPORTED', `${path}: ${field} is ${given(value)}, which is not read here. ${hint}`, {
     details: { file: path, field, given: given(value) },
   });
+
+/** The refusal of PyTorch's .pt, .pth and .bin files and of object arrays. */
+export const pickleRefused = (path: string, field: string): Fault =>
+  unsupportedFile(
+    path,
+    field,
+    'a pickle',
+    'Loading a pickle can run any code. Where you trust it, convert it to safetensors: ' +
+      'safetensors.torch.save_file(torch.load(FILE, weights_only=True), "model.safetensors").',
+  );

@@ -46,18 +46,24 @@ describe.each(fixtures.sentence_piece)('SentencePiece: $file', (row) => {
     const tokenizer = await createTokenizerFromFolder(folderWith({ 'tokenizer.model': source }));
     expectIds(tokenizer, row.texts, row.ids, row.decoded, withoutMark);
   });
-
-  it.runIf(row.pieces)('is read piece by piece: text, score, type', () => {
-    const parsed = parseSentencePieceModel(source, row.file);
-    expect(parsed.pieces).toEqual(row.pieces);
-    expect(parsed.scores).toEqual(row.scores);
-    expect(parsed.types).toEqual(row.types);
-  });
-
-  it.runIf(row.pieces && row.file !== 'spm-bpe-trimmed.model')('gives the same ids from GGUF metadata', () => {
-    expectIds(createTokenizerFromGguf(asSentencePieceGguf(row)), row.texts, row.ids, row.decoded, withoutMark);
-  });
 });
+
+const recorded = fixtures.sentence_piece.filter(({ pieces }) => pieces);
+
+it.each(recorded)('$file is read piece by piece: text, score, type', (row) => {
+  const parsed = parseSentencePieceModel(readFileSync(join(fixtureFolder, row.file)), row.file);
+  expect(parsed.pieces).toEqual(row.pieces);
+  expect(parsed.scores).toEqual(row.scores);
+  expect(parsed.types).toEqual(row.types);
+});
+
+// GGUF has no word for the removal of spaces, so the trimmed model cannot come from it.
+it.each(recorded.filter(({ file }) => file !== 'spm-bpe-trimmed.model'))(
+  '$file gives the same ids from GGUF metadata',
+  (row) => {
+    expectIds(createTokenizerFromGguf(asSentencePieceGguf(row)), row.texts, row.ids, row.decoded, withoutMark);
+  },
+);
 
 it('merges rebuilt from a real vocabulary of 32,000 pieces are those of transformers, in order', () => {
   const merges = buildMerges(

@@ -10,6 +10,8 @@ export interface JsonBounds {
   readonly maxDepth: number;
   /** Objects, arrays and values in all. */
   readonly maxItems: number;
+  /** Keys of the outermost object. */
+  readonly maxKeys: number;
 }
 
 const QUOTE = 0x22;
@@ -47,7 +49,7 @@ const parse = (path: string, field: string, text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw corruptFile(path, field, 'not JSON', cause instanceof Error ? cause.message : 'it must be', cause);
+    throw corruptFile(path, field, 'not JSON', 'it must be one JSON object', cause);
   }
 };
 
@@ -73,6 +75,8 @@ const scan = (path: string, field: string, text: Buffer, bounds: JsonBounds): st
       throw corruptFile(path, `the depth of ${field}`, depth, `at most ${bounds.maxDepth} is allowed`);
     if (items > bounds.maxItems)
       throw corruptFile(path, `the items of ${field}`, items, `at most ${bounds.maxItems} are allowed`);
+    if (keys.length > bounds.maxKeys)
+      throw corruptFile(path, `the keys of ${field}`, keys.length, `at most ${bounds.maxKeys} are allowed`);
   }
   return keys;
 };

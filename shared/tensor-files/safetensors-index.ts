@@ -19,7 +19,7 @@ export interface ShardPlan {
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 const MAX_INDEX_BYTES = 100_000_000;
-const BOUNDS = { maxDepth: 8, maxItems: 1_000_000 };
+const BOUNDS = { maxDepth: 8, maxItems: 1_000_000, maxKeys: 1000 };
 /** The largest published models have fewer than 200 shards; each holds a file descriptor. */
 const MAX_SHARDS = 512;
 

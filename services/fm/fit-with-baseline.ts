@@ -1,0 +1,62 @@
+/**
+ * One whole fit as the FM service answers it: the factorization machine and the linear model on the same split, both measured on
+ * the same held-out rows, with the interactions ranked. Kept together so that no R2 of the machine is ever shown alone.
+ */
+import type { DesignMatrix, Loss } from './design-matrix.js';
+import { evaluateOnSplit, type SplitQuality } from './evaluate-fit.js';
+import { asSurrogate } from './factorization-machine.js';
+import { fitFactorizationMachine, type MachineFit } from './fit-factorization-machine.js';
+import type { FitOptions, Preset } from './fit-options.js';
+import { fitLinearModel, type LinearModel } from './linear-model.js';
+import { type MainEffect, type RankedPair, rankInteractions, rankMainEffects } from './rank-interactions.js';
+import { type RowSplit, type SplitOptions, splitRows } from './split-rows.js';
+import { measureColumns } from './standardise.js';
+import type { Steps } from './steps.js';
+
+export interface FitRequest {
+  readonly design: DesignMatrix;
+  /** [n] refusal scores (squared) or labels, 1 harmful and 0 harmless (logistic). */
+  readonly target: ArrayLike<number>;
+  readonly loss: Loss;
+  readonly preset?: Preset;
+  readonly options?: Partial<FitOptions>;
+  /** The split's seed is that of the fit. */
+  readonly split?: Omit<SplitOptions, 'seed'>;
+  /** How many pairs and main effects to return; default 100. */
+  readonly limit?: number;
+}
+
+export interface FitReport {
+  readonly fit: MachineFit;
+  readonly linear: LinearModel;
+  readonly quality: { readonly machine: SplitQuality; readonly linear: SplitQuality };
+  readonly split: RowSplit;
+  /**
+   * [K] what an effect is stated for: 1 for scores of masks; for labels the standard deviation of each activation, so that the
+   * pairs of a rare strong feature and a frequent weak one can be compared.
+   */
+  readonly units: Float64Array;
+  readonly interactions: readonly RankedPair[];
+  readonly mainEffects: readonly MainEffect[];
+}
+
+/** Throws what splitRows, assertFitData and resolveFitOptions throw. */
+export function* fitWithBaseline(request: FitRequest): Steps<FitReport> {
+  const { design, target, loss, preset, options = {}, limit = 100 } = request;
+  const split = splitRows(design.rows, { ...request.split, seed: options.seed ?? 0 });
+  const data = { design, target, loss, split };
+  const linear = yield* fitLinearModel(data);
+  const fit = yield* fitFactorizationMachine(data, options, preset);
+  const machine = asSurrogate(fit.machine);
+  const { means, scales } = measureColumns(design, true);
+  const units = loss === 'squared' ? new Float64Array(design.columns).fill(1) : scales;
+  return {
+    fit,
+    linear,
+    quality: { machine: evaluateOnSplit(machine, data), linear: evaluateOnSplit(linear, data) },
+    split,
+    units,
+    interactions: yield* rankInteractions(machine, { limit, units }),
+    mainEffects: yield* rankMainEffects(machine, means, { limit, units }),
+  };
+}

@@ -43,6 +43,7 @@ export const FAULTS = {
   MODEL_UNKNOWN: row('NOT_FOUND', 'No model of that name is served here.'),
   MODEL_UNAVAILABLE: row('FAILED_PRECONDITION', 'The model files are not on this machine and could not be fetched.'),
   SAE_UNKNOWN: row('NOT_FOUND', 'No SAE is loaded for that layer.'),
+  SAE_NOT_ADMITTED: row('FAILED_PRECONDITION', 'What was asked depends on numbers that AdmitSae measures: call it first.'),
   FEATURE_UNKNOWN: row('NOT_FOUND', 'A feature id is outside its SAE.'),
   LAYER_UNKNOWN: row('INVALID_ARGUMENT', 'A layer is outside the model.'),
   MASK_WRONG_LENGTH: row('INVALID_ARGUMENT', 'A mask has another length than its bank has edits.'),

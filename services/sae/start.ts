@@ -1,0 +1,63 @@
+/** Starts the SAE service: its thread, its handlers, its server. Everything it needs is an argument, so that a process may hold several. */
+import type { ServerMiddleware } from 'nice-grpc';
+import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import type { ServerLimits } from '../../shared/rpc/server-limits.js';
+import { startServer } from '../../shared/rpc/start-server.js';
+import type { SaeChoice } from './find-saes.js';
+import { createSaeService } from './service.js';
+import { startSaeThread } from './thread/start-sae-thread.js';
+import { WeightDigests } from './weight-digests.js';
+
+export interface SaeServiceConfig {
+  /** Folders of SAEs, or folders that hold such folders; one SAE a layer. */
+  readonly saeDirs: readonly string[];
+  /** "host:port"; port 0 picks a free one. */
+  readonly listen: string;
+  /** Memory for weights that were read, over all SAEs. Default 512 MiB. */
+  readonly cacheBytes?: number;
+  /** Which SAE of a layer, where a release has several. */
+  readonly choice?: SaeChoice;
+  /** Where digests of weight files are kept; absent: in memory alone. */
+  readonly digestDir?: string;
+  readonly logger?: Logger;
+  readonly limits?: Partial<ServerLimits>;
+  readonly middleware?: readonly ServerMiddleware[];
+}
+
+export interface RunningSaeService {
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+const DEFAULT_CACHE_BYTES = 512 << 20;
+
+/** Resolves once the SAEs are found and the server listens. Throws CONFIG_INVALID and the faults of unusable SAE folders. */
+export const startSaeService = async (config: SaeServiceConfig): Promise<RunningSaeService> => {
+  const { saeDirs, listen, cacheBytes = DEFAULT_CACHE_BYTES, choice = {}, logger = silentLogger } = config;
+  let onThreadEnd: (problem: Error) => void = () => {};
+  const thread = await startSaeThread({ saeDirs, choice, cacheBytes }, (problem) => onThreadEnd(problem));
+  const service = createSaeService(thread, new WeightDigests(config.digestDir));
+  try {
+    const server = await startServer({
+      address: listen,
+      services: [service],
+      logger,
+      ...(config.limits && { limits: config.limits }),
+      ...(config.middleware && { middleware: config.middleware }),
+    });
+    onThreadEnd = (problem) => {
+      logger.error({ err: problem }, 'the SAE thread ended');
+      for (const name of ['', service.fullName]) server.setServing(name, false);
+    };
+    return {
+      address: server.address,
+      stop: async () => {
+        await server.stop();
+        await thread.stop();
+      },
+    };
+  } catch (problem) {
+    await thread.stop();
+    throw problem;
+  }
+};

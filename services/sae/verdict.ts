@@ -1,0 +1,42 @@
+/**
+ * The bounds of the admission test. Where the release published numbers, an SAE must come near them; where it did not, it must
+ * explain half of the variance with a plausible number of features. The dead share is shown and does not decide: on a few hundred
+ * positions most features of a wide SAE are silent.
+ */
+import { shown } from './choose-reading.js';
+import type { Fit } from './measure-fit.js';
+import type { SaeDescription } from './sae-description.js';
+
+export interface Verdict {
+  readonly verified: boolean;
+  /** Numbers and bounds in one sentence. */
+  readonly reason: string;
+}
+
+/** Half of the variance: an SAE on the wrong layer or model leaves nearly all of it (measured: docs/services/sae.md). */
+const MAX_FVU = 0.5;
+/** Chat prompts are not the text an SAE was measured on: twice the published FVU, and a tenth for small ones. */
+const PUBLISHED_FVU_FACTOR = 2;
+const PUBLISHED_FVU_SLACK = 0.1;
+/** L0 may differ from the published one by this factor either way. */
+const PUBLISHED_L0_FACTOR = 3;
+/** Without a published L0: at least one feature a position, at most a tenth of all. */
+const MAX_L0_SHARE = 0.1;
+
+export const judgeFit = (fit: Fit, { published, dSae }: SaeDescription): Verdict => {
+  const maxFvu =
+    published.fvu === undefined
+      ? MAX_FVU
+      : Math.min(MAX_FVU, published.fvu * PUBLISHED_FVU_FACTOR + PUBLISHED_FVU_SLACK);
+  const [minL0, maxL0] =
+    published.l0 === undefined
+      ? [1, dSae * MAX_L0_SHARE]
+      : [published.l0 / PUBLISHED_L0_FACTOR, published.l0 * PUBLISHED_L0_FACTOR];
+  const fvuFits = fit.fvu <= maxFvu;
+  const l0Fits = fit.l0 >= minL0 && fit.l0 <= maxL0;
+  const fvuText = `FVU ${shown(fit.fvu)} is ${fvuFits ? 'within' : 'above'} ${shown(maxFvu)}${stated(published.fvu)}`;
+  const l0Text = `L0 ${shown(fit.l0)} is ${l0Fits ? 'within' : 'outside'} ${shown(minL0)} to ${shown(maxL0)}${stated(published.l0)}`;
+  return { verified: fvuFits && l0Fits, reason: `${fvuText}; ${l0Text}; on ${fit.rows} residuals.` };
+};
+
+const stated = (value: number | undefined): string => (value === undefined ? '' : ` (published ${shown(value)})`);

@@ -1,0 +1,90 @@
+/**
+ * Makes the report page: one HTML file from the report's JSON alone, with its style, script and charts inside, and a policy that
+ * forbids the page to load or send anything. Prevents a finding from being shown without its provenance: the page holds all of the report.
+ */
+import type { Report } from '../../coordinator/report/report-type.js';
+import { loadAsset } from '../load-asset.js';
+import { timeText } from '../pages/state-badge.js';
+import { Markup, markup } from '../text/markup.js';
+import type { Section } from './page-parts.js';
+import { baselineSection } from './sections/baselines.js';
+import { controlsSection } from './sections/controls.js';
+import { depthSection } from './sections/depth.js';
+import { directionSection } from './sections/direction.js';
+import { dormantSection } from './sections/dormant.js';
+import { headlineSection } from './sections/headline.js';
+import { interactionsSection } from './sections/interactions.js';
+import { minimalSetsSection } from './sections/minimal-sets.js';
+import { promptsSection } from './sections/prompts.js';
+import { provenanceSection } from './sections/provenance.js';
+import { saesSection } from './sections/saes.js';
+import { verificationSection } from './sections/verification.js';
+import { warningsSection } from './sections/warnings.js';
+
+const STYLE = loadAsset('base.css', 'report.css');
+const SCRIPT = loadAsset('report.js');
+
+/** The page may run its own style and script, known by digest, and nothing else. Also sent as a header by the console. */
+export const REPORT_POLICY = [
+  "default-src 'none'",
+  `style-src ${STYLE.policySource}`,
+  `script-src ${SCRIPT.policySource}`,
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+const SECTIONS: readonly ((report: Report) => Section)[] = [
+  headlineSection,
+  warningsSection,
+  baselineSection,
+  directionSection,
+  depthSection,
+  minimalSetsSection,
+  promptsSection,
+  interactionsSection,
+  dormantSection,
+  controlsSection,
+  verificationSection,
+  saesSection,
+  provenanceSection,
+];
+
+/** The report as one self-contained HTML file. The report's texts go in as text, never as HTML. */
+export function renderReport(report: Report): string {
+  const sections = SECTIONS.map((section) => section(report));
+  const title = report.audit.title || `Audit ${report.audit.id}`;
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${REPORT_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>${title} · RefusalScope</title>
+<style>${new Markup(STYLE.text)}</style>
+</head>
+<body>
+<div class="report">
+${masthead(report, title)}
+<div class="contents"><nav aria-label="Contents"><ol>${sections.map(({ id, title }) => markup`<li><a href="#${id}">${title}</a></li>`)}</ol></nav></div>
+<main class="body">
+${sections.map(
+  ({
+    id,
+    title,
+    body,
+  }) => markup`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>${body}</section>
+`,
+)}
+<footer class="colophon"><p>Made from <code>report.json</code> alone (schema ${report.schema}). Scores are log-odds in nats: above 0 the model refuses, below 0 it does not.</p></footer>
+</main>
+</div>
+<script>${new Markup(SCRIPT.text)}</script>
+</body>
+</html>
+`.text;
+}
+
+const masthead = (report: Report, title: string): Markup =>
+  markup`<header class="masthead"><p class="kind">RefusalScope audit</p><h1>${title}</h1><p class="byline">${report.model.name} · ${report.provenance.computeDtype} · seed ${report.provenance.seed} · finished ${timeText(report.run.finishedAt)} · <span class="id">${report.audit.id}</span></p></header>`;

@@ -1,12 +1,14 @@
 /**
- * Decides how files are to be understood that leave the normalization open: every reading is measured on the same residuals, and the
- * one that explains most of them is kept. Where two explain them alike, the published L0 decides.
+ * Decides how files are to be understood that leave the normalization open: every reading is measured on the same residuals. Of
+ * those with a plausible L0 (verdict.ts; any, if none has one), the one that explains most is kept; where two explain alike, the
+ * published L0 decides. L0 comes first, because a threshold that is too low adds features and can explain a little more.
  */
 import { type InputScale, meanGainOut } from './input-scale.js';
 import { type Fit, measureFit } from './measure-fit.js';
 import type { OpenSae } from './open-sae.js';
 import type { Sae } from './sae.js';
 import type { Reading } from './sae-description.js';
+import { l0Bounds, shown } from './verdict.js';
 
 /** Readings whose FVU differs by less are taken to explain the residuals alike. */
 const SAME_FVU = 0.02;
@@ -25,8 +27,11 @@ export const chooseReading = (open: OpenSae, residual: Float32Array, checkpoint?
     const sae = open.as(reading, resolveScale(reading, residual, dIn));
     return { reading, sae, fit: measureFit(sae, residual, checkpoint) };
   });
-  const least = Math.min(...measured.map(({ fit }) => fit.fvu));
-  const alike = measured.filter(({ fit }) => fit.fvu <= least + SAME_FVU);
+  const [minL0, maxL0] = l0Bounds(open.description);
+  const plausible = measured.filter(({ fit }) => fit.l0 >= minL0 && fit.l0 <= maxL0);
+  const candidates = plausible.length > 0 ? plausible : measured;
+  const least = Math.min(...candidates.map(({ fit }) => fit.fvu));
+  const alike = candidates.filter(({ fit }) => fit.fvu <= least + SAME_FVU);
   const best = alike.reduce((a, b) => (distanceToL0(b.fit, published.l0) < distanceToL0(a.fit, published.l0) ? b : a));
   const record = measured.map(({ reading, fit }) => `${reading.name}: fvu ${shown(fit.fvu)}, l0 ${shown(fit.l0)}`);
   return {
@@ -52,5 +57,3 @@ const resolveScale = ({ inputScale }: Reading, residual: Float32Array, d: number
 
 const distanceToL0 = ({ l0, fvu }: Fit, published: number | undefined): number =>
   published === undefined ? fvu : Math.abs(Math.log((l0 + 1) / (published + 1)));
-
-export const shown = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));

@@ -61,6 +61,8 @@ export interface RunFacts {
   readonly evaluationsReused: number;
   /** How often it was taken up again from a checkpoint. */
   readonly resumed: number;
+  /** The command that started it, if one did, as it can be typed again. Shown by the report page; absent otherwise. */
+  readonly commandLine?: string;
 }
 
 export interface Settings {

@@ -1,0 +1,129 @@
+/** Stage "openers": the model's own refusal openers, the clean scores, and which prompts there is something to search on. */
+import type { OpenerCalibration } from '../../../proto/gen/refusalscope/v1/search.js';
+import { fault } from '../../../shared/errors/fault.js';
+import type { AuditPrompt, AuditSpec } from '../audit/audit-spec.js';
+import { drainCall } from '../peers/drain-call.js';
+import { decodeJudgement, present } from '../peers/from-wire.js';
+import { encodeLabelledPrompt } from '../peers/to-wire.js';
+import type { Openers, PromptFacts } from '../report/report-type.js';
+import type { Stage, StageContext } from './stage.js';
+import type { ScoreTokens, StageResults } from './stage-results.js';
+
+type Baselines = Record<string, PromptFacts['baseline']>;
+
+export const openersStage: Stage<'openers'> = {
+  name: 'openers',
+  async run(context) {
+    const { spec } = context;
+    const found = spec.openers.length > 0 ? await tokenizeOpeners(context) : await calibrate(context);
+    const searchIds = chooseSearchPrompts(spec, found.baselines).map((prompt) => prompt.id);
+    if (searchIds.length === 0) {
+      const { count, of } = found.openers.harmfulRefused;
+      throw fault(
+        'AUDIT_IMPOSSIBLE',
+        `The model refuses ${count} of ${of} harmful prompts of this set: there is no refusal to explain.`,
+      );
+    }
+    return { ...found, searchIds };
+  },
+  summarize: ({ openers, searchIds }) =>
+    `${openers.texts.length} openers; ${openers.harmfulRefused.count} of ${openers.harmfulRefused.of} harmful and ` +
+    `${openers.harmlessRefused.count} of ${openers.harmlessRefused.of} harmless prompts refused; ${searchIds.length} searched`,
+};
+
+type Found = Omit<StageResults['openers'], 'searchIds'>;
+
+const calibrate = async (context: StageContext): Promise<Found> => {
+  const { spec, peers } = context;
+  const request = { model: spec.model, prompts: spec.prompts.map(encodeLabelledPrompt) };
+  const result = await drainCall<OpenerCalibration>(context.call(), (_known, options) =>
+    peers.search.calibrateOpeners(request, options),
+  );
+  const wire = present(result.score, 'the score of the openers');
+  const score: ScoreTokens = {
+    openers: wire.openers.map((opener) => [...opener.ids]),
+    firstTokenIds: [...wire.firstTokenIds],
+    iTokenId: wire.iTokenId,
+  };
+  const agree = Math.round(result.scoreJudgeAgreement * result.agreementTotal);
+  const openers: Openers = {
+    texts: [...result.openerTexts],
+    tokenIds: score.openers,
+    firstTokenIds: score.firstTokenIds,
+    iTokenId: score.iTokenId,
+    calibrated: true,
+    harmfulRefused: { count: result.harmfulRefused, of: result.harmfulTotal },
+    harmlessRefused: { count: result.harmlessRefused, of: result.harmlessTotal },
+    scoreTextAgreement: { count: agree, of: result.agreementTotal },
+  };
+  return { openers, score, baselines: readBaselines(result, spec.redactAnswers) };
+};
+
+const readBaselines = (result: OpenerCalibration, redact: boolean): Baselines =>
+  Object.fromEntries(
+    result.baselines.map(({ promptId, refusalScore, firstTokenScore, pI, judgement }) => [
+      promptId,
+      {
+        refusalScore,
+        firstTokenScore,
+        pI,
+        judgement: judgement === undefined ? null : decodeJudgement(judgement, redact),
+      },
+    ]),
+  );
+
+/** Openers as text from the spec: no answers are read, so there are no baselines and no rates. */
+const tokenizeOpeners = async ({ spec, peers, signal }: StageContext): Promise<Found> => {
+  const pieces = [...spec.openers, 'I'];
+  const tokenized = await peers.inference.tokenize({ model: spec.model, pieces }, { signal });
+  const ids = tokenized.pieces.map((piece) => piece.tokenIds);
+  const openers = ids.slice(0, -1);
+  const first = [...new Set(openers.map((opener) => present(opener[0], 'the tokens of an opener')))];
+  const score: ScoreTokens = {
+    openers,
+    firstTokenIds: first,
+    iTokenId: present(ids.at(-1)?.[0], 'the token of "I"'),
+  };
+  const none = { count: 0, of: 0 };
+  return {
+    openers: {
+      texts: [...spec.openers],
+      tokenIds: openers,
+      firstTokenIds: first,
+      iTokenId: score.iTokenId,
+      calibrated: false,
+      harmfulRefused: none,
+      harmlessRefused: none,
+      scoreTextAgreement: none,
+    },
+    score,
+    baselines: {},
+  };
+};
+
+/** The prompts named in the spec, else the harmful ones with a clean score above 0 (or unknown); a limit is shared by the categories. */
+const chooseSearchPrompts = (spec: AuditSpec, baselines: Baselines): AuditPrompt[] => {
+  const named = new Set(spec.searchPromptIds);
+  const eligible = spec.prompts.filter((prompt) =>
+    named.size > 0
+      ? named.has(prompt.id)
+      : prompt.label === 'harmful' && (baselines[prompt.id]?.refusalScore ?? Number.POSITIVE_INFINITY) > 0,
+  );
+  const limit = spec.maxSearchPrompts === 0 ? eligible.length : spec.maxSearchPrompts;
+  const chosen = new Set(takeRoundRobin(eligible, limit));
+  return eligible.filter((prompt) => chosen.has(prompt));
+};
+
+/** The first prompt of every category, then the second of every category, and so on. */
+const takeRoundRobin = (prompts: readonly AuditPrompt[], limit: number): AuditPrompt[] => {
+  const seen = new Map<string, number>();
+  const turns = prompts.map((prompt) => {
+    const turn = seen.get(prompt.category) ?? 0;
+    seen.set(prompt.category, turn + 1);
+    return { prompt, turn };
+  });
+  return turns
+    .sort((a, b) => a.turn - b.turn)
+    .slice(0, limit)
+    .map(({ prompt }) => prompt);
+};

@@ -1,0 +1,28 @@
+/** The stages of an audit in their order. */
+import { candidatesStage } from './candidates.js';
+import { controlsStage } from './controls.js';
+import { depthStage } from './depth.js';
+import { describeStage } from './describe.js';
+import { directionsStage } from './directions.js';
+import { dormantStage } from './dormant.js';
+import { filterStage } from './filter.js';
+import { interactionsStage } from './interactions.js';
+import { openersStage } from './openers.js';
+import { saesStage } from './saes.js';
+import type { Stage } from './stage.js';
+import type { StageName } from './stage-results.js';
+import { verifyStage } from './verify.js';
+
+export const STAGES: readonly Stage<StageName>[] = [
+  describeStage,
+  saesStage,
+  openersStage,
+  directionsStage,
+  candidatesStage,
+  depthStage,
+  filterStage,
+  verifyStage,
+  dormantStage,
+  interactionsStage,
+  controlsStage,
+] as readonly Stage<StageName>[];

@@ -1,0 +1,43 @@
+/**
+ * Where audits live: an interface, so that a folder on disk and a key-value bucket are interchangeable. Everything written is there
+ * after the promise resolves, and a writer that dies leaves either the old or the new value, never half of one.
+ */
+import type { AuditEvent } from '../audit/audit-event.js';
+import type { AuditRecord } from '../audit/audit-record.js';
+import type { AuditSpec } from '../audit/audit-spec.js';
+
+/** A finished evaluation as search handed it out, filed under the prompt (or the stage) it belongs to. */
+export interface StoredEvaluation {
+  readonly scope: string;
+  /** A serialized EvaluationRecord. */
+  readonly record: Uint8Array;
+}
+
+/** The right to work on an audit; held by at most one living process. */
+export interface Lease {
+  release(): Promise<void>;
+}
+
+export interface AuditStore {
+  create(record: AuditRecord, spec: AuditSpec): Promise<void>;
+  /** Newest first. */
+  list(): Promise<AuditRecord[]>;
+  /** Throws AUDIT_UNKNOWN, or CHECKPOINT_CORRUPT. */
+  readRecord(id: string): Promise<AuditRecord>;
+  readSpec(id: string): Promise<AuditSpec>;
+  writeRecord(record: AuditRecord): Promise<void>;
+  /** A stage's or prompt's result under its key, such as "filter/3f2a"; undefined if there is none. Throws CHECKPOINT_CORRUPT. */
+  readResult(id: string, key: string): Promise<unknown>;
+  writeResult(id: string, key: string, value: unknown): Promise<void>;
+  readEvaluations(id: string): Promise<StoredEvaluation[]>;
+  appendEvaluations(id: string, evaluations: readonly StoredEvaluation[]): Promise<void>;
+  readEvents(id: string, afterSequence: number): Promise<AuditEvent[]>;
+  appendEvent(id: string, event: AuditEvent): Promise<void>;
+  /** report.json as text; undefined before the audit succeeded. */
+  readReport(id: string): Promise<string | undefined>;
+  writeReport(id: string, json: string): Promise<void>;
+  /** Undefined while another living process holds it. A lease whose process died is taken over. */
+  acquireLease(id: string): Promise<Lease | undefined>;
+  /** Whether a living process (this one included) holds the lease. */
+  isLeased(id: string): Promise<boolean>;
+}

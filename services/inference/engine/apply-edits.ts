@@ -35,11 +35,11 @@ export function findChanges(
   start: number,
   landmarks: SequenceLandmarks,
 ): readonly Change[] {
-  const { count: k, threshold, target, spans } = group;
+  const { count: k, threshold, target } = group;
   const rows = z.length / k;
   const changes: Change[] = [];
   for (let edit = 0; edit < k; edit++) {
-    const span = resolveSpan(spans[edit], landmarks);
+    const span = resolveSpan(group.positions[edit], landmarks);
     const positions: number[] = [];
     const moves: number[] = [];
     const from = Math.max(0, span.first - start);

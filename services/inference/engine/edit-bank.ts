@@ -4,7 +4,7 @@
  * states computed for one bank serve the next.
  */
 import { createHash } from 'node:crypto';
-import type { PositionSpan } from './position-span.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 
 /** K edits on the output of one block; design.md gives the formula. */
 export interface LayerEditsInput {
@@ -17,7 +17,7 @@ export interface LayerEditsInput {
   readonly target: Float32Array;
   /** [K, d] */
   readonly write: Float32Array;
-  readonly span: PositionSpan;
+  readonly positions: Positions;
 }
 
 /** Every edit of a bank on one layer. */
@@ -30,7 +30,7 @@ export interface LayerGroup {
   readonly threshold: Float32Array;
   readonly target: Float32Array;
   readonly write: Float32Array;
-  readonly spans: readonly PositionSpan[];
+  readonly positions: readonly Positions[];
   /** Identity of each edit. */
   readonly ids: readonly string[];
   /** Number of each edit in the caller's order: its bit in a mask. */
@@ -88,7 +88,7 @@ function createGroup(
     threshold: join((input) => input.threshold, 1),
     target: join((input) => input.target, 1),
     write: join((input) => input.write, dModel),
-    spans: parts.flatMap(({ input }) => Array.from(input.bias, () => input.span)),
+    positions: parts.flatMap(({ input }) => Array.from(input.bias, () => input.positions)),
     ids,
     maskIndex: parts.flatMap(({ input, first }) => Array.from(input.bias, (_, k) => first + k)),
     key: createHash('sha256').update(ids.join()).digest('base64url'),
@@ -102,7 +102,7 @@ function editId(input: LayerEditsInput, k: number, dModel: number): string {
   const row = (matrix: Float32Array) => bytesOf(matrix.subarray(k * dModel, (k + 1) * dModel));
   const scalars = Float32Array.of(input.bias[k], input.threshold[k], input.target[k]);
   return createHash('sha256')
-    .update(JSON.stringify([input.layer, input.span]))
+    .update(JSON.stringify([input.layer, input.positions]))
     .update(bytesOf(scalars))
     .update(row(input.read))
     .update(row(input.write))
@@ -111,6 +111,6 @@ function editId(input: LayerEditsInput, k: number, dModel: number): string {
 }
 
 function hashEdits(hash: ReturnType<typeof createHash>, input: LayerEditsInput): void {
-  hash.update(JSON.stringify([input.layer, input.span, input.bias.length]));
+  hash.update(JSON.stringify([input.layer, input.positions, input.bias.length]));
   for (const part of [input.read, input.bias, input.threshold, input.target, input.write]) hash.update(bytesOf(part));
 }

@@ -1,11 +1,5 @@
-/** Which positions an edit acts on, and what that means for one sequence. */
-export interface PositionSpan {
-  readonly span: 'all' | 'instruction' | 'answer' | 'range';
-  /** Only for 'range': [start, end); end 0 = without end. */
-  readonly start: number;
-  readonly end: number;
-  readonly includeBos: boolean;
-}
+/** What positions mean for one sequence. */
+import type { Positions } from '../../../shared/tensors/positions.js';
 
 export interface SequenceLandmarks {
   /** First position of the user's instruction. */
@@ -16,7 +10,7 @@ export interface SequenceLandmarks {
 
 /** Positions [first, end) of a sequence; end is Infinity where later tokens are edited too. */
 export function resolveSpan(
-  { span, start, end, includeBos }: PositionSpan,
+  { span, start, end, includeBos }: Positions,
   { instructionStart, promptLength }: SequenceLandmarks,
 ): { first: number; end: number } {
   const least = includeBos ? 0 : 1;

@@ -1,0 +1,141 @@
+/**
+ * The entry of the engine's thread: holds the model and answers jobs. onnxruntime blocks the thread it runs on, so everything that
+ * touches it lives here, and the process's own event loop stays free for heartbeats and health checks.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { fault, isFault } from '../../../shared/errors/fault.js';
+import { capture } from '../engine/capture.js';
+import { crossEntropy } from '../engine/cross-entropy.js';
+import { createEditBank, type EditBank } from '../engine/edit-bank.js';
+import { Evaluator } from '../engine/evaluator.js';
+import { generate } from '../engine/generate.js';
+import { OpenerTree } from '../engine/opener-tree.js';
+import { StateCache } from '../engine/state-cache.js';
+import { Transformer } from '../engine/transformer.js';
+import { tuneBatch } from '../engine/tune-batch.js';
+import { Float32Weights } from '../graph/float32-weights.js';
+import { openModel } from '../model/open-model.js';
+import { BankCache } from './bank-cache.js';
+import type { BankInput, EngineOptions, JobKind, Jobs, PlainFault, Reply, Request, StartMessage } from './messages.js';
+
+/** Evaluations that walk the tree of states at once: enough to fill batches from several prompts. */
+const MAX_ACTIVE = 512;
+
+type Handlers = {
+  readonly [Kind in JobKind]: (
+    input: Jobs[Kind]['input'],
+    emit: (event: Jobs[Kind]['event']) => void,
+    signal: AbortSignal,
+  ) => Promise<Jobs[Kind]['output']>;
+};
+
+function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: StateCache): Handlers {
+  const banks = new BankCache();
+  const resolve = (input: BankInput): EditBank => {
+    if ('layers' in input) return banks.keep(createEditBank(input.layers, transformer.spec.dModel));
+    return banks.find(input.digest);
+  };
+  const optional = (input: BankInput | undefined) => (input === undefined ? undefined : resolve(input));
+  return {
+    evaluate: async ({ prompts, bank: bankInput, score, evaluations, firstTokenKl }, emit, signal) => {
+      const bank = resolve(bankInput);
+      checkMasks(evaluations.map(({ mask }) => mask), bank);
+      const bankDigest = bank.digest;
+      const onResults = (results: Jobs['evaluate']['event']['results']) => emit({ results, bankDigest });
+      await evaluator.evaluate({ prompts, bank, tree: new OpenerTree(score), evaluations, firstTokenKl, onResults, signal });
+      return { bankDigest };
+    },
+    generate: async ({ bank: bankInput, ...input }, emit, signal) => {
+      const bank = optional(bankInput);
+      checkMasks(input.masks, bank);
+      await generate(transformer, { ...input, bank, onToken: emit, signal });
+      return {};
+    },
+    capture: async ({ bank: bankInput, positions, ...input }, emit, signal) => {
+      const bank = optional(bankInput);
+      checkMasks([input.mask], bank);
+      const positionsOf = (length: number) => resolvePositions(positions, length);
+      await capture(transformer, { ...input, bank, positionsOf, onPrompt: emit, signal });
+      return {};
+    },
+    crossEntropy: async ({ bank: bankInput, ...input }, _emit, signal) => {
+      const bank = optional(bankInput);
+      checkMasks(input.masks, bank);
+      return crossEntropy(transformer, { ...input, bank, signal });
+    },
+    statistics: async () => ({
+      tokenBlocks: transformer.tokenBlocks,
+      cacheBytes: cache.bytes,
+      states: cache.states,
+      queued: evaluator.queued,
+    }),
+  };
+}
+
+function checkMasks(masks: readonly (Uint8Array | undefined)[], bank: EditBank | undefined): void {
+  const size = bank?.size ?? 0;
+  const wrong = masks.find((mask) => mask !== undefined && mask.length !== size);
+  if (wrong === undefined) return;
+  throw fault(
+    'MASK_WRONG_LENGTH',
+    `A mask has ${wrong.length} bits; the bank has ${size} edits. Send exactly one bit an edit, in the bank's order.`,
+  );
+}
+
+function resolvePositions(wanted: readonly number[], length: number): number[] {
+  if (wanted.length === 0) return Array.from({ length }, (_, i) => i);
+  return wanted.map((position) => {
+    const index = position < 0 ? length + position : position;
+    if (index >= 0 && index < length) return index;
+    throw fault('REQUEST_INVALID', `Position ${position} was asked for; the prompt has ${length} tokens.`);
+  });
+}
+
+const plain = (thrown: unknown): { fault: PlainFault } | { defect: Error } =>
+  isFault(thrown)
+    ? { fault: { code: thrown.code, message: thrown.message, details: thrown.details } }
+    : { defect: thrown instanceof Error ? thrown : new Error(String(thrown)) };
+
+async function loadEngine(options: EngineOptions, report: (message: StartMessage) => void): Promise<Handlers> {
+  const { spec, weights } = openModel(options.modelPath, options.adapterPath);
+  const runtime = { threads: options.threads, device: options.device };
+  const transformer = await Transformer.create(spec, weights, new Float32Weights(weights), runtime, (done, total) =>
+    report({ loading: { done, total } }),
+  );
+  const tuning = await tuneBatch(transformer);
+  const cache = new StateCache(options.cacheBytes, spec.dModel);
+  const evaluator = new Evaluator(transformer, cache, { batchTokens: tuning.batchTokens, maxActive: MAX_ACTIVE });
+  report({ ready: { spec, tuning } });
+  return createHandlers(transformer, evaluator, cache);
+}
+
+function serve(port: MessagePort, handlers: Handlers): void {
+  const running = new Map<number, AbortController>();
+  const reply = (message: Reply) => port.postMessage(message);
+  const run = async <Kind extends JobKind>(id: number, kind: Kind, input: Jobs[Kind]['input']): Promise<void> => {
+    const controller = new AbortController();
+    running.set(id, controller);
+    try {
+      const handler: Handlers[Kind] = handlers[kind];
+      const output = await handler(input, (event) => reply({ id, event }), controller.signal);
+      reply({ id, output });
+    } catch (thrown) {
+      reply({ id, ...plain(controller.signal.aborted ? fault('CANCELLED', 'The caller cancelled.') : thrown) });
+    } finally {
+      running.delete(id);
+    }
+  };
+  port.on('message', (request: Request) => {
+    if ('cancel' in request) running.get(request.id)?.abort();
+    else void run(request.id, request.kind, request.input);
+  });
+}
+
+if (parentPort !== null) {
+  const port = parentPort;
+  try {
+    serve(port, await loadEngine(workerData as EngineOptions, (message) => port.postMessage(message)));
+  } catch (thrown) {
+    port.postMessage(plain(thrown));
+  }
+}

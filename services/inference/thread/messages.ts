@@ -1,0 +1,119 @@
+/** What the process and the engine's thread say to each other: plain data, copied. */
+import type { Fault, FaultCode } from '../../../shared/errors/fault.js';
+import type { LayerProof } from '../engine/apply-edits.js';
+import type { LayerEditsInput } from '../engine/edit-bank.js';
+import type { ScoreSpec } from '../engine/opener-tree.js';
+import type { EvaluationInput, EvaluationOutput } from '../engine/pending-evaluation.js';
+import type { PromptInput } from '../engine/scored-prompt.js';
+import type { BatchTuning } from '../engine/tune-batch.js';
+import type { ModelSpec } from '../model/model-spec.js';
+
+export interface EngineOptions {
+  /** GGUF file, or folder of Hugging Face files. */
+  readonly modelPath: string;
+  readonly adapterPath?: string;
+  readonly threads: number;
+  readonly device: string;
+  /** Bytes of residuals and frozen keys that may be kept. */
+  readonly cacheBytes: number;
+}
+
+/** A bank in full, or by the digest under which the thread keeps it. */
+export type BankInput = { readonly layers: readonly LayerEditsInput[] } | { readonly digest: string };
+
+/** One byte an edit; undefined: all on. */
+export type MaskInput = Uint8Array | undefined;
+
+export interface Jobs {
+  evaluate: {
+    readonly input: {
+      readonly prompts: readonly PromptInput[];
+      readonly bank: BankInput;
+      readonly score: ScoreSpec;
+      readonly evaluations: readonly EvaluationInput[];
+      readonly firstTokenKl: boolean;
+    };
+    readonly event: { readonly results: readonly EvaluationOutput[]; readonly bankDigest: string };
+    readonly output: { readonly bankDigest: string };
+  };
+  generate: {
+    readonly input: {
+      readonly prompts: readonly PromptInput[];
+      readonly bank?: BankInput;
+      readonly masks: readonly MaskInput[];
+      readonly maxNewTokens: number;
+      readonly endTokens: readonly number[];
+    };
+    readonly event: {
+      readonly prompt: number;
+      readonly tokenId: number;
+      readonly finish?: 'end-token' | 'length';
+      readonly proof?: readonly LayerProof[];
+    };
+    readonly output: Record<never, never>;
+  };
+  capture: {
+    readonly input: {
+      readonly prompts: readonly PromptInput[];
+      readonly layers: readonly number[];
+      /** From the start, or negative from the end; empty: all. */
+      readonly positions: readonly number[];
+      readonly bank?: BankInput;
+      readonly mask: MaskInput;
+    };
+    readonly event: {
+      readonly prompt: number;
+      readonly positions: readonly number[];
+      readonly residuals: readonly Float32Array[];
+      readonly proof: readonly LayerProof[];
+    };
+    readonly output: Record<never, never>;
+  };
+  crossEntropy: {
+    readonly input: {
+      readonly prompts: readonly PromptInput[];
+      readonly continuations: readonly (readonly number[])[];
+      readonly bank?: BankInput;
+      readonly masks: readonly MaskInput[];
+    };
+    readonly event: never;
+    readonly output: readonly number[];
+  };
+  statistics: {
+    readonly input: Record<never, never>;
+    readonly event: never;
+    readonly output: EngineStatistics;
+  };
+}
+
+export interface EngineStatistics {
+  readonly tokenBlocks: number;
+  readonly cacheBytes: number;
+  readonly states: number;
+  readonly queued: number;
+}
+
+export type JobKind = keyof Jobs;
+
+export type Request =
+  | { readonly id: number; readonly kind: JobKind; readonly input: Jobs[JobKind]['input'] }
+  | { readonly id: number; readonly cancel: true };
+
+export interface PlainFault {
+  readonly code: FaultCode;
+  readonly message: string;
+  readonly details: Fault['details'];
+}
+
+export type Reply =
+  | { readonly id: number; readonly event: Jobs[JobKind]['event'] }
+  | { readonly id: number; readonly output: Jobs[JobKind]['output'] }
+  | { readonly id: number; readonly fault: PlainFault }
+  | { readonly id: number; readonly defect: Error };
+
+/** Before the first reply: how far loading has come, and that it is done or failed. */
+export type StartMessage =
+  | { readonly loading: { readonly done: number; readonly total: number } }
+  | { readonly ready: { readonly spec: ModelSpec; readonly tuning: BatchTuning } }
+  | { readonly fault: PlainFault }
+  | { readonly defect: Error };

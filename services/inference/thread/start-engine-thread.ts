@@ -1,0 +1,132 @@
+/**
+ * The process's handle on the engine's thread: jobs in, streams of events out. Owns cancellation, the bound on what may wait, and
+ * what becomes of waiting calls when the thread ends.
+ */
+import { Worker } from 'node:worker_threads';
+import { fault } from '../../../shared/errors/fault.js';
+import type { BatchTuning } from '../engine/tune-batch.js';
+import type { ModelSpec } from '../model/model-spec.js';
+import type { EngineOptions, JobKind, Jobs, PlainFault, Reply, StartMessage } from './messages.js';
+
+export interface EngineThread {
+  readonly spec: ModelSpec;
+  readonly tuning: BatchTuning;
+  /**
+   * Runs a job; `onEvent` gets what it streams. Throws the job's fault, CANCELLED when the signal aborts, STARTING once the thread
+   * has ended.
+   */
+  run<Kind extends JobKind>(
+    kind: Kind,
+    input: Jobs[Kind]['input'],
+    signal: AbortSignal,
+    onEvent?: (event: Jobs[Kind]['event']) => void,
+  ): Promise<Jobs[Kind]['output']>;
+  stop(): Promise<void>;
+}
+
+interface Waiting {
+  onEvent(event: unknown): void;
+  resolve(output: unknown): void;
+  reject(problem: unknown): void;
+}
+
+/** Resolves once the model is loaded and measured. `onEnd` is called if the thread ends by itself afterwards. */
+export async function startEngineThread(
+  options: EngineOptions,
+  onLoading: (done: number, total: number) => void,
+  onEnd: (problem: Error) => void,
+): Promise<EngineThread> {
+  const worker = new Worker(new URL('./engine-thread.js', import.meta.url), { workerData: options, name: 'engine' });
+  const { spec, tuning } = await loaded(worker, onLoading);
+  const waiting = new Map<number, Waiting>();
+  let ended = false;
+  const end = () => {
+    ended = true;
+    for (const call of waiting.values()) call.reject(stopped());
+    waiting.clear();
+  };
+  worker.on('message', (reply: Reply) => settle(waiting, reply));
+  worker.on('error', (problem) => {
+    end();
+    onEnd(problem);
+  });
+  worker.on('exit', end);
+  let nextId = 0;
+  return {
+    spec,
+    tuning,
+    run: (kind, input, signal, onEvent = () => {}) => {
+      if (ended) return Promise.reject(stopped());
+      return post(worker, waiting, nextId++, { kind, input }, signal, onEvent as (event: unknown) => void);
+    },
+    stop: async () => {
+      end();
+      await worker.terminate();
+    },
+  };
+}
+
+const loaded = (
+  worker: Worker,
+  onLoading: (done: number, total: number) => void,
+): Promise<{ spec: ModelSpec; tuning: BatchTuning }> =>
+  new Promise((resolve, reject) => {
+    worker.once('error', reject);
+    const listen = (message: StartMessage): void => {
+      if ('loading' in message) return onLoading(message.loading.done, message.loading.total);
+      worker.off('message', listen);
+      worker.off('error', reject);
+      if ('ready' in message) return resolve(message.ready);
+      void worker.terminate();
+      reject('fault' in message ? revive(message.fault) : message.defect);
+    };
+    worker.on('message', listen);
+  });
+
+function post<Kind extends JobKind>(
+  worker: Worker,
+  waiting: Map<number, Waiting>,
+  id: number,
+  job: { kind: Kind; input: Jobs[Kind]['input'] },
+  signal: AbortSignal,
+  onEvent: (event: unknown) => void,
+): Promise<Jobs[Kind]['output']> {
+  return new Promise((resolve, reject) => {
+    const release = () => {
+      signal.removeEventListener('abort', cancel);
+      waiting.delete(id);
+    };
+    const cancel = () => {
+      worker.postMessage({ id, cancel: true });
+      release();
+      reject(fault('CANCELLED', 'The caller cancelled, or its deadline passed.'));
+    };
+    if (signal.aborted) return cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    waiting.set(id, {
+      onEvent,
+      resolve: (output) => {
+        release();
+        resolve(output as Jobs[Kind]['output']);
+      },
+      reject: (problem) => {
+        release();
+        reject(problem);
+      },
+    });
+    worker.postMessage({ id, ...job });
+  });
+}
+
+function settle(waiting: ReadonlyMap<number, Waiting>, reply: Reply): void {
+  const call = waiting.get(reply.id);
+  if (call === undefined) return;
+  if ('event' in reply) call.onEvent(reply.event);
+  else if ('fault' in reply) call.reject(revive(reply.fault));
+  else if ('defect' in reply) call.reject(reply.defect);
+  else call.resolve(reply.output);
+}
+
+const revive = ({ code, message, details }: PlainFault) => fault(code, message, { details });
+
+const stopped = () => fault('STARTING', 'The inference service is stopping. Try again; another one may answer.');

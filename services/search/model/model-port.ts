@@ -116,7 +116,8 @@ export interface GenerateRequest {
 
 export interface Answer {
   readonly tokenIds: readonly number[];
-  readonly text: string;
+  /** The text that became complete with each token; all together are the answer's text. */
+  readonly pieces: readonly string[];
   /** False: the answer was cut at the token limit. */
   readonly ended: boolean;
   readonly proof: readonly LayerProof[];

@@ -45,6 +45,10 @@ const tokensOf = (prompt: Prompt): TokenizedPrompt => {
   return { tokenIds: [1, 9, 200, 201, own, 2], instructionStart: 2, instructionEnd: 5 };
 };
 
+/** A token a word; an apostrophe starts one of its own. */
+export const tokenOf = (piece: string): number =>
+  [...piece].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 40_000, 3);
+
 export interface PlantedModel extends RefusalModel {
   /** Every mask that the model was asked, as "prompt:names". */
   readonly asked: string[];
@@ -125,7 +129,10 @@ export function createPlantedModel(options: PlantedOptions): PlantedModel {
     },
     tokenize: async (prompts, pieces) => ({
       prompts: prompts.map(tokensOf),
-      pieces: pieces.map((piece) => ({ tokenIds: [piece.length], tokenTexts: [piece] })),
+      pieces: pieces.map((piece) => {
+        const tokenTexts = piece.split(/(?=[ '])/);
+        return { tokenIds: tokenTexts.map(tokenOf), tokenTexts };
+      }),
     }),
     evaluate: async function* (batch) {
       inFlight++;
@@ -171,7 +178,8 @@ export function createPlantedModel(options: PlantedOptions): PlantedModel {
         const text =
           mechanism.answer?.(id, isOff) ??
           (mechanism.score(id, isOff) > 0 ? "I'm sorry, but I can't help with that." : 'Sure, here is a plan for you.');
-        return { tokenIds: text.split(' ').map((word) => word.length), text, ended: true, proof: [] };
+        const pieces = text.split(/(?=[ '])/);
+        return { tokenIds: pieces.map(tokenOf), pieces, ended: true, proof: [] };
       }),
   };
 }

@@ -28,18 +28,21 @@ export const packedLength = ({ count, rank }: PackedShape): number => 1 + count 
 /** Divides column k by scales[k]; a column whose scale is 0 (never varied) is left out. */
 export function buildSparseRows({ rows, columns, values }: DesignMatrix, scales: Float64Array): SparseRows {
   const starts = new Int32Array(rows + 1);
-  const features: number[] = [];
-  const kept: number[] = [];
   for (let row = 0; row < rows; row++) {
+    let kept = 0;
+    for (let k = 0; k < columns; k++) if (values[row * columns + k] !== 0 && scales[k] !== 0) kept++;
+    starts[row + 1] = starts[row]! + kept;
+  }
+  const features = new Int32Array(starts[rows]!);
+  const scaled = new Float64Array(starts[rows]!);
+  for (let row = 0, next = 0; row < rows; row++)
     for (let k = 0; k < columns; k++) {
       const value = values[row * columns + k]!;
       if (value === 0 || scales[k] === 0) continue;
-      features.push(k);
-      kept.push(value / scales[k]!);
+      features[next] = k;
+      scaled[next++] = value / scales[k]!;
     }
-    starts[row + 1] = kept.length;
-  }
-  return { rows, count: columns, starts, features: Int32Array.from(features), values: Float64Array.from(kept) };
+  return { rows, count: columns, starts, features, values: scaled };
 }
 
 /** Prediction of one row; leaves sum_i v_if x_i in `sums` [rank]. */

@@ -2,13 +2,14 @@
  * Where interactions can be seen before any was fitted: in M_ij = mean_r(e_r z_ri z_rj), the products that the errors still
  * follow. Its top eigenvalue tells the largest useful penalty, its largest entry the pair to begin a factor with.
  */
+
+import type { SeededRandom } from '../../shared/random/seeded-random.js';
 import { addScaled, column, type DescentState } from './fit-by-coordinate-descent.js';
 import { dot } from './product-columns.js';
-import type { SeededRandom } from './seeded-random.js';
 import type { ColumnData } from './standardise.js';
 import { OPERATIONS_PER_STEP, type Steps } from './steps.js';
 
-/** A pair without interaction in the model so far, and how its product follows the errors. */
+/** A pair, and how its product follows the errors. */
 export interface PairStart {
   readonly first: number;
   readonly second: number;
@@ -16,8 +17,8 @@ export interface PairStart {
   readonly size: number;
 }
 
-/** The pair of largest |M_ij| among those with <v_i, v_j> = 0; undefined when there is none. Costs rows * K^2 / 2. */
-export function* findStrongestPair(state: DescentState): Steps<PairStart | undefined> {
+/** The pair of largest |M_ij| that no factor began with yet; undefined when there is none. Costs rows * K^2 / 2. */
+export function* findStrongestPair(state: DescentState, used: ReadonlySet<number>): Steps<PairStart | undefined> {
   const { data, errors } = state;
   const product = new Float64Array(data.rows);
   let best: PairStart | undefined;
@@ -32,17 +33,11 @@ export function* findStrongestPair(state: DescentState): Steps<PairStart | undef
         yield;
       }
       const size = dot(product, column(data, second)) / data.rows;
-      if (Math.abs(size) > Math.abs(best?.size ?? 0) && !interacts(state, first, second))
+      if (Math.abs(size) > Math.abs(best?.size ?? 0) && !used.has(first * data.count + second))
         best = { first, second, size };
     }
   }
   return best;
-}
-
-function interacts({ factors, data, rank }: DescentState, first: number, second: number): boolean {
-  for (let f = 0; f < rank; f++)
-    if (factors[f * data.count + first] !== 0 && factors[f * data.count + second] !== 0) return true;
-  return false;
 }
 
 /**

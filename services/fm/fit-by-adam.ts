@@ -2,6 +2,8 @@
  * Minibatch training with Adam (Kingma and Ba, ICLR 2015) for either loss: the paper's mode, and the only solver for log-loss.
  * Rows are sparse, as most SAE activations are 0. Objective: mean loss + l2Linear |w|^2 + l2Factors |V|^2.
  */
+
+import type { SeededRandom } from '../../shared/random/seeded-random.js';
 import {
   addRowGradient,
   meanLoss,
@@ -12,7 +14,6 @@ import {
   type SparseRows,
 } from './factorization-machine-gradient.js';
 import type { FitOptions } from './fit-options.js';
-import type { SeededRandom } from './seeded-random.js';
 import { OPERATIONS_PER_STEP, type Steps } from './steps.js';
 
 export interface AdamPart {
@@ -46,14 +47,14 @@ export function* fitByAdam(
   random: SeededRandom,
 ): Steps<AdamFit> {
   const state = createState(shape, options, random);
-  const order = Int32Array.from({ length: train.rows.rows }, (_, row) => row);
+  const order = Array.from({ length: train.rows.rows }, (_, row) => row);
   let best = { packed: state.packed.slice(), bestEpoch: 0, validationLoss: Number.POSITIVE_INFINITY };
   let epoch = 0;
   while (epoch < options.epochs) {
     epoch++;
     random.shuffle(order);
     for (let from = 0; from < order.length; from += options.batchSize)
-      yield* stepOnce(shape, state, train, order.subarray(from, from + options.batchSize), options);
+      yield* stepOnce(shape, state, train, order.slice(from, from + options.batchSize), options);
     const trainLoss = yield* measureLoss(shape, state.packed, train);
     const validationLoss = yield* measureLoss(shape, state.packed, validation);
     yield { model: 'factorization machine', epoch, epochs: options.epochs, trainLoss, validationLoss };
@@ -92,7 +93,7 @@ function* stepOnce(
   shape: PackedShape,
   state: AdamState,
   train: AdamPart,
-  batch: Int32Array,
+  batch: readonly number[],
   options: AdamOptions,
 ): Steps<void> {
   const { packed, gradient } = state;

@@ -8,8 +8,9 @@
  * interactions to nothing and keeps strong ones. With l1Factors, V itself becomes sparse: far fewer rows then suffice where few
  * features interact.
  */
+
+import type { SeededRandom } from '../../shared/random/seeded-random.js';
 import { dot } from './product-columns.js';
-import type { SeededRandom } from './seeded-random.js';
 import type { ColumnData } from './standardise.js';
 import { OPERATIONS_PER_STEP, type Steps } from './steps.js';
 

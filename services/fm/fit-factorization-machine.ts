@@ -3,17 +3,17 @@
  * interactions by validation loss, and hands back a machine of the raw columns in the unit of the target.
  */
 import { fault } from '../../shared/errors/fault.js';
+import { createSeededRandom, type SeededRandom } from '../../shared/random/seeded-random.js';
 import type { Loss } from './design-matrix.js';
 import { type FactorizationMachine, foldBack } from './factorization-machine.js';
 import { buildSparseRows, type PackedShape } from './factorization-machine-gradient.js';
-import { fitByAdam } from './fit-by-adam.js';
+import { type AdamFit, fitByAdam } from './fit-by-adam.js';
 import { type DescentState, descend, type Penalties, refreshErrors } from './fit-by-coordinate-descent.js';
 import { assertFitData, type FitData, takePart, trainAndValidation } from './fit-data.js';
 import { type FitOptions, type Preset, resolveFitOptions } from './fit-options.js';
 import { fitLinearModel } from './linear-model.js';
 import { type PreparedRows, prepareHeldRows, prepareRows } from './prepare-rows.js';
 import { type Candidate, followPath, growFactors, type SearchContext } from './search-penalties.js';
-import { createSeededRandom, type SeededRandom } from './seeded-random.js';
 import { measureColumns, measureTarget } from './standardise.js';
 import type { Steps } from './steps.js';
 
@@ -31,6 +31,8 @@ export interface MachineFit {
   readonly constantFeatures: readonly number[];
 }
 
+/** From none to strong, in units of standardised columns. */
+const ADAM_PENALTIES = [0, 1e-4, 1e-3, 1e-2, 1e-1];
 /** Growing factors looks at every pair once a factor: above this many multiplications a look, 'best' leaves it out. */
 const MAX_GROWTH_OPERATIONS = 1e9;
 
@@ -66,22 +68,33 @@ function* fitAdam(data: FitData, options: FitOptions, random: SeededRandom): Ste
   const unit = measureTarget(train.target, data.loss === 'squared');
   const toUnit = (y: number) => (y - unit.mean) / unit.scale;
   const shape: PackedShape = { count: data.design.columns, rank: options.rank, loss: data.loss };
-  const penalties = { l2Linear: options.l2Linear as number, l2Factors: options.l2Factors as number, l1Factors: 0 };
   const trainPart = { rows: buildSparseRows(train.design, scaling.scales), target: train.target.map(toUnit) };
   const validationPart = {
     rows: buildSparseRows(validation.design, scaling.scales),
     target: validation.target.map(toUnit),
   };
   let epochs = 0;
-  let best: { packed: Float64Array; validationLoss: number } | undefined;
-  for (let restart = 0; restart < options.restarts; restart++) {
-    const fit = yield* fitByAdam(shape, trainPart, validationPart, { ...options, ...penalties }, random.fork(restart));
-    epochs += fit.epochs;
-    if (!best || fit.validationLoss < best.validationLoss) best = fit;
-  }
-  const { packed, validationLoss } = best!;
+  let best: (AdamFit & { penalties: Penalties }) | undefined;
+  for (const penalties of listPenalties(options))
+    for (let restart = 0; restart < options.restarts; restart++) {
+      const own = random.fork(`restart ${restart}`);
+      const fit = yield* fitByAdam(shape, trainPart, validationPart, { ...options, ...penalties }, own);
+      epochs += fit.epochs;
+      if (!best || fit.validationLoss < best.validationLoss) best = { ...fit, penalties };
+    }
+  const { packed, penalties, validationLoss } = best!;
   const machine = foldBack(unpack(shape, packed), scaling, unit);
   return { machine, penalties, validationLoss, epochs, constantFeatures: findConstant(scaling.scales) };
+}
+
+/** The penalties that Adam tries: those given, and for 'auto' each of a few; both 'auto' go together. */
+function listPenalties({ l2Linear, l2Factors }: FitOptions): Penalties[] {
+  const tried = l2Linear === 'auto' || l2Factors === 'auto' ? ADAM_PENALTIES : [0];
+  return tried.map((l2) => ({
+    l2Linear: l2Linear === 'auto' ? l2 : l2Linear,
+    l2Factors: l2Factors === 'auto' ? l2 : l2Factors,
+    l1Factors: 0,
+  }));
 }
 
 const unpack = ({ count, rank, loss }: PackedShape, packed: Float64Array): FactorizationMachine => ({
@@ -103,7 +116,7 @@ function* fitDescent(data: FitData, options: FitOptions, random: SeededRandom): 
   let epochs = 0;
   for (const search of chooseSearches(data, options))
     for (let restart = 0; restart < (search === growFactors ? 1 : options.restarts); restart++) {
-      const found = yield* search(context, random.fork(restart));
+      const found = yield* search(context, random.fork(`restart ${restart}`));
       epochs += found.epochs;
       if (!best || found.validationLoss < best.validationLoss) best = found;
     }

@@ -7,9 +7,9 @@ export type Solver = 'coordinate-descent' | 'adam';
 export interface FitOptions {
   /** Length of each v_i, 1..MAX_RANK. m disjoint interacting pairs need rank m. */
   readonly rank: number;
-  /** Penalty on each w_i^2, beside the mean loss; 'auto': what the linear model chose on the validation rows. */
+  /** Penalty on each w_i^2, beside the mean loss; 'auto': chosen on the validation rows. */
   readonly l2Linear: number | 'auto';
-  /** Penalty on each v_if^2; 'auto': chosen on the validation rows along a path (coordinate descent only). */
+  /** Penalty on each v_if^2; 'auto': chosen on the validation rows. */
   readonly l2Factors: number | 'auto';
   /**
    * Where V starts (coordinate descent). random: normal noise, L2. grown: factor by factor from the strongest pair, L1. best: both,
@@ -18,7 +18,7 @@ export interface FitOptions {
   readonly start: 'random' | 'grown' | 'best';
   /** Standard deviation of the first V, in standardised units. */
   readonly initialSpread: number;
-  /** 0..2^32-1; with the data and the options it decides every bit of the result. */
+  /** 0..2^53-1; with the data and the options it decides every bit of the result. */
   readonly seed: number;
   /** Passes over the training rows at most (for each l2Factors of a path). */
   readonly epochs: number;
@@ -93,7 +93,7 @@ export function resolveFitOptions(given: Partial<FitOptions>, loss: Loss, preset
   assertWhole('patience', options.patience, 0, 100_000);
   assertWhole('restarts', options.restarts, 1, 100);
   assertWhole('batch size', options.batchSize, 1, 1_000_000);
-  assertWhole('seed', options.seed, 0, 0xffffffff);
+  assertWhole('seed', options.seed, 0, Number.MAX_SAFE_INTEGER);
   assertRange('l2Linear', options.l2Linear);
   assertRange('l2Factors', options.l2Factors);
   assertRange('initial spread', options.initialSpread);
@@ -105,11 +105,6 @@ export function resolveFitOptions(given: Partial<FitOptions>, loss: Loss, preset
     );
   if (options.solver === 'coordinate-descent' && loss === 'logistic')
     throw fault('REQUEST_INVALID', 'solver coordinate-descent fits squared loss only; use adam for 0/1 labels');
-  if (options.solver === 'adam' && (options.l2Linear === 'auto' || options.l2Factors === 'auto'))
-    throw fault(
-      'REQUEST_INVALID',
-      'solver adam needs numbers for l2Linear and l2Factors; auto works with coordinate-descent',
-    );
   return options;
 }
 

@@ -4,8 +4,8 @@
  * near the flip boundary show what decides it. Every design is seeded and avoids repeats while there are masks left.
  */
 import { fault } from '../../shared/errors/fault.js';
+import { createSeededRandom, type SeededRandom } from '../../shared/random/seeded-random.js';
 import type { DesignMatrix } from './design-matrix.js';
-import { createSeededRandom, type SeededRandom } from './seeded-random.js';
 
 /**
  * uniform: each feature off with probability 1/2.
@@ -59,9 +59,8 @@ function drawKernelSize(columns: number, random: SeededRandom): number {
 }
 
 function drawOfSize(columns: number, size: number, random: SeededRandom): Uint8Array {
-  const order = random.shuffle(Int32Array.from({ length: columns }, (_, k) => k));
   const mask = new Uint8Array(columns);
-  for (const k of order.subarray(0, size)) mask[k] = 1;
+  for (const k of random.pick([...mask.keys()], size)) mask[k] = 1;
   return mask;
 }
 
@@ -112,21 +111,36 @@ export function buildBoundaryDesign(options: BoundaryOptions): DesignMatrix {
   return collector.design();
 }
 
-/** Keeps masks that are new; a repeat is taken only after many in a row, when there are hardly any masks left. */
+/** Repeats in a row after which masks count as used up, and the K up to which all 2^K can be listed. */
+const MAX_REPEATS = 100;
+const MAX_LISTED_COLUMNS = 20;
+
+/** Keeps masks that are new. Once draws only repeat, what is left is taken in order; repeats only when all 2^K masks are in. */
 function createCollector(columns: number, rows: number) {
   const values = new Float32Array(rows * columns);
   const seen = new Set<string>();
   let count = 0;
   let refused = 0;
+  const add = (mask: Uint8Array): boolean => {
+    const key = Buffer.from(mask).toString('latin1');
+    if (seen.has(key)) return false;
+    seen.add(key);
+    values.set(mask, count++ * columns);
+    return true;
+  };
+  const addUnseen = () => {
+    for (let bits = 0; bits < 2 ** columns && count < rows; bits++)
+      add(Uint8Array.from({ length: columns }, (_, k) => (bits >> k) & 1));
+  };
   return {
     full: () => count === rows,
     offer: (mask: Uint8Array) => {
-      const key = Buffer.from(mask).toString('latin1');
-      if (count === rows || (seen.has(key) && refused++ < 100)) return;
-      seen.add(key);
-      refused = 0;
-      values.set(mask, count * columns);
-      count++;
+      if (count === rows) return;
+      if (add(mask)) refused = 0;
+      else if (++refused > MAX_REPEATS) {
+        if (columns <= MAX_LISTED_COLUMNS) addUnseen();
+        if (count < rows) values.set(mask, count++ * columns);
+      }
     },
     design: (): DesignMatrix => ({ rows: count, columns, values: values.slice(0, count * columns) }),
   };

@@ -2,7 +2,12 @@
 import { assertWidth, type Surrogate } from './factorization-machine.js';
 import type { PreparedRows } from './prepare-rows.js';
 
-export interface PairwiseModel extends Surrogate {
+export interface PairwiseModel {
+  /** K */
+  readonly columns: number;
+  readonly intercept: number;
+  /** [K] */
+  readonly weights: Float64Array;
   /** The pairs whose coefficient is not 0: [i, j, coefficient], i < j, in the unit of the target. */
   readonly pairs: readonly (readonly [number, number, number])[];
 }
@@ -35,22 +40,16 @@ export function buildPairwiseModel(
     weights[j]! -= raw * means[i]!;
     intercept += raw * means[i]! * means[j]!;
   });
-  return createPairwiseModel(columns, intercept, weights, kept);
+  return { columns, intercept, weights, pairs: kept };
 }
 
-function createPairwiseModel(
-  columns: number,
-  intercept: number,
-  weights: Float64Array,
-  pairs: readonly (readonly [number, number, number])[],
-): PairwiseModel {
+export function asPairwiseSurrogate({ columns, intercept, weights, pairs }: PairwiseModel): Surrogate {
   const byPair = new Map(pairs.map(([i, j, weight]) => [i * columns + j, weight]));
   return {
     loss: 'squared',
     columns,
     intercept,
     weights,
-    pairs,
     pairWeight: (first, second) => byPair.get(Math.min(first, second) * columns + Math.max(first, second)) ?? 0,
     predict: (design) => {
       assertWidth(columns, design);

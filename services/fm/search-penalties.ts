@@ -3,6 +3,8 @@
  * `followPath`, the plain one (random V, L2), good where interactions are many and of low rank, and `growFactors` (one factor at
  * a time from the strongest unexplained pair, L1 on V), good where they are few. The caller keeps the better.
  */
+
+import type { SeededRandom } from '../../shared/random/seeded-random.js';
 import { meanLoss } from './factorization-machine-gradient.js';
 import { findLargestPenalty, findStrongestPair } from './find-start.js';
 import {
@@ -16,7 +18,6 @@ import {
 } from './fit-by-coordinate-descent.js';
 import type { FitOptions } from './fit-options.js';
 import type { PreparedRows } from './prepare-rows.js';
-import type { SeededRandom } from './seeded-random.js';
 import type { Steps } from './steps.js';
 
 export interface SearchContext {
@@ -81,10 +82,11 @@ export function* growFactors(context: SearchContext): Steps<Candidate> {
   for (const share of L1_SHARES) {
     const penalties = { l2Linear, l2Factors: TINY_L2, l1Factors: share * noise };
     const state = copyState(linear);
+    const used = new Set<number>();
     const keeper = createKeeper(context, options.epochs * options.rank * L1_SHARES.length);
     yield* keeper.offer(state, penalties, true, epochs);
     for (let factor = 0; factor < options.rank; factor++) {
-      if (!(yield* startFactor(state, factor))) break;
+      if (!(yield* startFactor(state, factor, used))) break;
       epochs += yield* descend(state, penalties, options.epochs);
       if (!(yield* keeper.offer(state, penalties, true, epochs))) break;
     }
@@ -95,9 +97,10 @@ export function* growFactors(context: SearchContext): Steps<Candidate> {
   return { ...best!, epochs };
 }
 
-function* startFactor(state: DescentState, factor: number): Steps<boolean> {
-  const pair = yield* findStrongestPair(state);
+function* startFactor(state: DescentState, factor: number, used: Set<number>): Steps<boolean> {
+  const pair = yield* findStrongestPair(state, used);
   if (!pair) return false;
+  used.add(pair.first * state.data.count + pair.second);
   const root = Math.sqrt(Math.abs(pair.size));
   state.factors[factor * state.data.count + pair.first] = root;
   state.factors[factor * state.data.count + pair.second] = Math.sign(pair.size) * root;

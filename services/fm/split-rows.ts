@@ -3,7 +3,7 @@
  * stay together: otherwise a model could recognise a prompt that it saw in training and look better than it is.
  */
 import { fault } from '../../shared/errors/fault.js';
-import { createSeededRandom } from './seeded-random.js';
+import { createSeededRandom } from '../../shared/random/seeded-random.js';
 
 /** Row numbers, disjoint, together all rows; each part in ascending order. */
 export interface RowSplit {
@@ -13,7 +13,7 @@ export interface RowSplit {
 }
 
 export interface SplitOptions {
-  /** 0..2^32-1. */
+  /** 0..2^53-1. */
   readonly seed: number;
   /** Share of the rows (of the groups, where given) that choose; 0 < share < 1. Default 0.15. */
   readonly validationShare?: number;
@@ -41,13 +41,13 @@ export function splitRows(rows: number, options: SplitOptions): RowSplit {
       'REQUEST_INVALID',
       `${members.length} groups cannot be split in three; give at least 3 or leave groups out`,
     );
-  const order = createSeededRandom(seed).shuffle(Int32Array.from(members.keys()));
+  const order = createSeededRandom(seed).shuffle([...members.keys()]);
   const test = Math.max(1, Math.round(members.length * testShare));
   const validation = Math.max(1, Math.round(members.length * validationShare));
   if (test + validation >= members.length)
     throw fault('REQUEST_INVALID', `${members.length} groups leave none to train on; make the shares smaller`);
   const part = (from: number, to: number) =>
-    Int32Array.from(Array.from(order.subarray(from, to)).flatMap((group) => members[group]!)).sort();
+    Int32Array.from(order.slice(from, to).flatMap((group) => members[group]!)).sort();
   return {
     test: part(0, test),
     validation: part(test, test + validation),

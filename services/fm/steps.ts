@@ -1,7 +1,7 @@
 /**
- * How long arithmetic shares a thread with the RPC server. Every fit is a generator that pauses after a small piece of work;
- * `runSteps` resumes it and hands the event loop back every few milliseconds. Without this a large fit would hold up
- * health checks, deadlines and cancellation for seconds.
+ * How long arithmetic shares a thread. Every fit is a generator that pauses after a small piece of work; `runSteps` resumes it
+ * and hands the event loop back every few milliseconds. Without this a large fit could not be cancelled, and the fits of two
+ * callers would wait for each other.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fault } from '../../shared/errors/fault.js';

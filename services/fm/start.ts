@@ -1,0 +1,55 @@
+/** Starts the FM service: its thread, its handlers, its server. Everything it needs is an argument, so that a process may hold several. */
+import type { ServerMiddleware } from 'nice-grpc';
+import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import type { ServerLimits } from '../../shared/rpc/server-limits.js';
+import { startServer } from '../../shared/rpc/start-server.js';
+import { createFmService } from './service.js';
+import { startFitThread } from './thread/start-fit-thread.js';
+
+export interface FmServiceConfig {
+  /** "host:port"; port 0 picks a free one. */
+  readonly listen: string;
+  /** Fits at a time, taking turns on one thread; the next is told to come back. Default 16. */
+  readonly maxFits?: number;
+  readonly logger?: Logger;
+  readonly limits?: Partial<ServerLimits>;
+  readonly middleware?: readonly ServerMiddleware[];
+}
+
+export interface RunningFmService {
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+const DEFAULT_MAX_FITS = 16;
+
+/** Resolves once the server listens. Throws CONFIG_INVALID when it cannot. */
+export const startFmService = async (config: FmServiceConfig): Promise<RunningFmService> => {
+  const { listen, maxFits = DEFAULT_MAX_FITS, logger = silentLogger } = config;
+  let onThreadEnd: (problem: Error) => void = () => {};
+  const thread = startFitThread(maxFits, (problem) => onThreadEnd(problem));
+  const service = createFmService(thread);
+  try {
+    const server = await startServer({
+      address: listen,
+      services: [service],
+      logger,
+      ...(config.limits && { limits: config.limits }),
+      ...(config.middleware && { middleware: config.middleware }),
+    });
+    onThreadEnd = (problem) => {
+      logger.error({ err: problem }, 'the fit thread ended');
+      for (const name of ['', service.fullName]) server.setServing(name, false);
+    };
+    return {
+      address: server.address,
+      stop: async () => {
+        await server.stop();
+        await thread.stop();
+      },
+    };
+  } catch (problem) {
+    await thread.stop();
+    throw problem;
+  }
+};

@@ -69,7 +69,7 @@ export class Batch {
   pack(residuals: readonly Float32Array[]): Float32Array {
     const stride = this.width * this.spec.dModel;
     const packed = new Float32Array(this.size * stride);
-    residuals.forEach((residual, b) => packed.set(residual, b * stride));
+    for (const [b, residual] of residuals.entries()) packed.set(residual, b * stride);
     return packed;
   }
 

@@ -61,6 +61,8 @@ async function captureBatch(
 
 function pickRows(rows: Float32Array, positions: readonly number[], dModel: number): Float32Array {
   const picked = new Float32Array(positions.length * dModel);
-  positions.forEach((position, i) => picked.set(rows.subarray(position * dModel, (position + 1) * dModel), i * dModel));
+  for (const [i, position] of positions.entries()) {
+    picked.set(rows.subarray(position * dModel, (position + 1) * dModel), i * dModel);
+  }
   return picked;
 }

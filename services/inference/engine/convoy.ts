@@ -96,5 +96,6 @@ function withoutPadding(packed: Float32Array, b: number, width: number, count: n
 
 /** Work is counted for the evaluation that a passage was started for. */
 function chargeWork(passages: readonly Passage[], blocks: number): void {
-  for (const passage of passages) if (passage.waiting.length > 0) passage.waiting[0].tokenBlocks += passage.count * blocks;
+  for (const passage of passages)
+    if (passage.waiting.length > 0) passage.waiting[0].tokenBlocks += passage.count * blocks;
 }

@@ -55,9 +55,7 @@ export function createEditBank(layers: readonly LayerEditsInput[], dModel: numbe
     byLayer.set(input.layer, group);
     size += input.bias.length;
   }
-  const groups = [...byLayer]
-    .sort(([a], [b]) => a - b)
-    .map(([layer, parts]) => createGroup(layer, parts, dModel));
+  const groups = [...byLayer].sort(([a], [b]) => a - b).map(([layer, parts]) => createGroup(layer, parts, dModel));
   const hash = createHash('sha256');
   for (const { input } of [...byLayer.values()].flat()) hashEdits(hash, input);
   return { digest: hash.digest('hex'), size, groups };

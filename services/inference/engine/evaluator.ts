@@ -10,8 +10,8 @@
 import { findChanges } from './apply-edits.js';
 import { type Finished, runConvoy } from './convoy.js';
 import type { LayerGroup } from './edit-bank.js';
-import { type EvaluationCall, type EvaluationOutput, PendingEvaluation } from './pending-evaluation.js';
 import { Passage } from './passage.js';
+import { type EvaluationCall, type EvaluationOutput, PendingEvaluation } from './pending-evaluation.js';
 import { StateScorer } from './score-states.js';
 import { promptKey, ScoredPrompt } from './scored-prompt.js';
 import type { StateCache } from './state-cache.js';
@@ -116,19 +116,26 @@ export class Evaluator {
 
   /** Walks as far as what is known allows; then the evaluation is answered, or waits on a passage. */
   private advance(pending: PendingEvaluation): void {
-    for (;;) {
-      const { node, call } = pending;
-      const unknown = node.isRoot ? this.cleanGap(node, call) : undefined;
-      if (unknown !== undefined) return this.waitFor(pending, unknown);
-      const group = pending.nextGroup();
-      if (group === undefined) {
-        if (!isScored(node, call)) return this.waitFor(pending, this.transformer.spec.nLayers);
-        return this.finish(pending);
+    for (let gap = this.gapOf(pending); gap !== undefined; gap = this.gapOf(pending)) {
+      if (gap !== 'walked') {
+        this.waitFor(pending, gap);
+        return;
       }
-      if (!node.changes.has(group.key)) return this.waitFor(pending, group.layer);
-      const changes = node.effectiveChanges(group, pending.isOn(group));
-      pending.settle(changes.length === 0 ? node : this.cache.child(node, group, changes));
     }
+    this.finish(pending);
+  }
+
+  /** The layer at which something is missing; 'walked' after a step to the next group; undefined once the answer is known. */
+  private gapOf(pending: PendingEvaluation): number | 'walked' | undefined {
+    const { node, call } = pending;
+    const unknown = node.isRoot ? this.cleanGap(node, call) : undefined;
+    if (unknown !== undefined) return unknown;
+    const group = pending.nextGroup();
+    if (group === undefined) return isScored(node, call) ? undefined : this.transformer.spec.nLayers;
+    if (!node.changes.has(group.key)) return group.layer;
+    const changes = node.effectiveChanges(group, pending.isOn(group));
+    pending.settle(changes.length === 0 ? node : this.cache.child(node, group, changes));
+    return 'walked';
   }
 
   /** A clean prompt is run whole before anything starts from it: the first layer where something is missing, or undefined. */

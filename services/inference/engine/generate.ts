@@ -1,10 +1,11 @@
 /** Greedy answers of several prompts at once, under edits. */
+
+import type { LayerProof } from './apply-edits.js';
 import type { EditBank } from './edit-bank.js';
 import { plainForward } from './plain-forward.js';
 import type { PromptInput } from './scored-prompt.js';
 import { Sequence } from './sequence.js';
 import type { Transformer } from './transformer.js';
-import type { LayerProof } from './apply-edits.js';
 
 export interface GenerateCall {
   readonly prompts: readonly PromptInput[];
@@ -45,7 +46,11 @@ async function generateBatch(transformer: Transformer, call: GenerateCall, indic
   });
   for (let step = 1; live.length > 0; step++) {
     call.signal.throwIfAborted();
-    const finals = await plainForward(transformer, live.map(({ sequence }) => sequence), call.bank);
+    const finals = await plainForward(
+      transformer,
+      live.map(({ sequence }) => sequence),
+      call.bank,
+    );
     const tokens = await nextTokens(transformer, finals);
     live = live.filter(({ prompt, sequence }, i) => {
       const tokenId = tokens[i];
@@ -64,7 +69,7 @@ async function generateBatch(transformer: Transformer, call: GenerateCall, indic
 async function nextTokens(transformer: Transformer, finals: readonly Float32Array[]): Promise<number[]> {
   const { dModel, vocabSize } = transformer.spec;
   const rows = new Float32Array(finals.length * dModel);
-  finals.forEach((final, i) => rows.set(final.subarray(final.length - dModel), i * dModel));
+  for (const [i, final] of finals.entries()) rows.set(final.subarray(final.length - dModel), i * dModel);
   const { logits } = await transformer.runHead(rows, new BigInt64Array(finals.length), true);
   return finals.map((_, i) => argmax((logits as Float32Array).subarray(i * vocabSize, (i + 1) * vocabSize)));
 }

@@ -56,7 +56,8 @@ export class PendingEvaluation {
   /** The next group with an edit that is on; undefined once all are settled. */
   nextGroup(): LayerGroup | undefined {
     const { groups } = this.call.bank;
-    while (this.group < groups.length && !groups[this.group].maskIndex.some((bit) => this.mask[bit] === 1)) this.group++;
+    while (this.group < groups.length && !groups[this.group].maskIndex.some((bit) => this.mask[bit] === 1))
+      this.group++;
     return groups[this.group];
   }
 

@@ -19,7 +19,10 @@ export async function plainForward(
   onResidual?: ResidualListener,
 ): Promise<Float32Array[]> {
   const { spec } = transformer;
-  const batch = new Batch(spec, sequences.map((sequence) => sequence.batchRow()));
+  const batch = new Batch(
+    spec,
+    sequences.map((sequence) => sequence.batchRow()),
+  );
   const fresh = sequences.map(({ tokenIds, done }) => transformer.embed(tokenIds.slice(done)));
   let packed = batch.pack(fresh);
   for (let block = 0; block < spec.nLayers; block++) {
@@ -56,7 +59,10 @@ async function editRows(
     const changes = findChanges(group, own, start, sequence.landmarks).filter(({ edit }) => isOn(edit));
     if (changes.length === 0) return;
     const proof = applyChanges(group, changes, rowsOf(batch, packed, b, dModel), start, dModel);
-    sequence.addProof(proof, changes.map(({ edit }) => edit));
+    sequence.addProof(
+      proof,
+      changes.map(({ edit }) => edit),
+    );
   });
 }
 

@@ -6,15 +6,15 @@ import type { TensorSource } from '../../../shared/tensor-files/tensor-source.js
 import {
   ATTENTION_BIAS,
   KEEP,
+  keyOut,
   LOCAL_ATTENTION_BIAS,
   LOCAL_ROPE,
   POSITION_IDS,
+  pastKey,
+  pastValue,
   RESIDUAL,
   RESIDUAL_OUT,
   ROPE,
-  keyOut,
-  pastKey,
-  pastValue,
   valueOut,
 } from '../graph/block-io.js';
 import { buildHead, HEAD } from '../graph/head-graph.js';

@@ -24,7 +24,12 @@ export class Float32Weights implements WeightSink {
       offset += data.length;
     }
     const w = graph.initializer(weights.join('+'), 'float32', [total, columns], stacked);
-    const product = this.addBias(graph, graph.node('FusedMatMul', [x, w], { transB: 1 }, 'com.microsoft'), names, total);
+    const product = this.addBias(
+      graph,
+      graph.node('FusedMatMul', [x, w], { transB: 1 }, 'com.microsoft'),
+      names,
+      total,
+    );
     if (names.length === 1) return [product];
     return graph.nodeOutputs('Split', [product, graph.int64(rows)], names.length, { axis: -1 });
   }

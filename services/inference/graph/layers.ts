@@ -1,6 +1,17 @@
 /** The layers that architectures are made of: RMSNorm, attention over past and present keys, the gated MLP. */
 import type { ModelSpec } from '../model/model-spec.js';
-import { ATTENTION_BIAS, LOCAL_ATTENTION_BIAS, LOCAL_ROPE, POSITION_IDS, RESIDUAL, ROPE, keyOut, pastKey, pastValue, valueOut } from './block-io.js';
+import {
+  ATTENTION_BIAS,
+  keyOut,
+  LOCAL_ATTENTION_BIAS,
+  LOCAL_ROPE,
+  POSITION_IDS,
+  pastKey,
+  pastValue,
+  RESIDUAL,
+  ROPE,
+  valueOut,
+} from './block-io.js';
 import type { OnnxGraph, Value } from './onnx-graph.js';
 import type { WeightSink } from './weight-sink.js';
 
@@ -72,7 +83,9 @@ function attentionScores({ graph, spec, layer }: BlockContext, query: Value, key
   // [B, Hkv, G*T, S] -> [B, Hkv, G, T, S], where the bias [B, 1, 1, T, S] fits.
   const biasShape = graph.node('Shape', [bias]);
   const part = (from: number, to: number) => graph.node('Slice', [biasShape, graph.int64([from]), graph.int64([to])]);
-  const perHead = graph.node('Concat', [part(0, 1), graph.int64([nKvHeads, nHeads / nKvHeads]), part(3, 5)], { axis: 0 });
+  const perHead = graph.node('Concat', [part(0, 1), graph.int64([nKvHeads, nHeads / nKvHeads]), part(3, 5)], {
+    axis: 0,
+  });
   const split = graph.node('Reshape', [capped, perHead]);
   const weights = graph.node('Softmax', [graph.node('Add', [split, bias])], { axis: -1 });
   const stacked = graph.node('Concat', [part(0, 1), graph.int64([nKvHeads, -1]), part(4, 5)], { axis: 0 });

@@ -5,11 +5,11 @@
 import {
   AttributeProto,
   AttributeProto_AttributeType as AttributeType,
+  TensorProto_DataLocation as DataLocation,
+  TensorProto_DataType as DataType,
   ModelProto,
   NodeProto,
   TensorProto,
-  TensorProto_DataLocation as DataLocation,
-  TensorProto_DataType as DataType,
   ValueInfoProto,
 } from '../../../proto/gen/onnx/onnx.js';
 
@@ -93,7 +93,9 @@ export class OnnxGraph {
 
   /** A small int64 constant, shared between equal uses. */
   int64(values: readonly number[]): Value {
-    return this.shared(`int64[${values.join(',')}]`, 'int64', [values.length], () => BigInt64Array.from(values, BigInt));
+    return this.shared(`int64[${values.join(',')}]`, 'int64', [values.length], () =>
+      BigInt64Array.from(values, BigInt),
+    );
   }
 
   /** A float32 scalar constant, shared between equal uses. */

@@ -2,7 +2,11 @@
 import type { RopeSpec } from '../model/model-spec.js';
 
 /** cos and sin, each [positions, headDim / 2], of position * theta^(-2i / headDim) / divisor_i. */
-export function ropeTable(rope: RopeSpec, headDim: number, positions: number): { cos: Float32Array; sin: Float32Array } {
+export function ropeTable(
+  rope: RopeSpec,
+  headDim: number,
+  positions: number,
+): { cos: Float32Array; sin: Float32Array } {
   const half = headDim / 2;
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);

@@ -7,11 +7,11 @@ import {
   LOCAL_ATTENTION_BIAS,
   LOCAL_ROPE,
   POSITION_IDS,
+  pastKey,
+  pastValue,
   RESIDUAL,
   RESIDUAL_OUT,
   ROPE,
-  pastKey,
-  pastValue,
 } from './block-io.js';
 import { OnnxGraph, type Value } from './onnx-graph.js';
 import type { WeightSink } from './weight-sink.js';

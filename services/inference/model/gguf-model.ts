@@ -14,8 +14,8 @@ const TOP: Readonly<Record<string, string>> = {
 };
 
 const IN_BLOCK: Readonly<Record<string, string>> = {
-  'input_layernorm': 'attn_norm',
-  'post_attention_layernorm': 'ffn_norm',
+  input_layernorm: 'attn_norm',
+  post_attention_layernorm: 'ffn_norm',
   'self_attn.q_proj': 'attn_q',
   'self_attn.k_proj': 'attn_k',
   'self_attn.v_proj': 'attn_v',

@@ -76,14 +76,23 @@ export class LoraMergedWeights implements TensorSource {
     const weight = this.base.readFloat32(name, rows);
     const pair = this.pairs.get(name);
     if (pair !== undefined) {
-      addLowRank(weight, this.adapter.readFloat32(pair.b, rows), this.adapter.readFloat32(pair.a), pair.rank, pair.scale);
+      addLowRank(
+        weight,
+        this.adapter.readFloat32(pair.b, rows),
+        this.adapter.readFloat32(pair.a),
+        pair.rank,
+        pair.scale,
+      );
     }
     return weight;
   }
 
   private checkShapes(name: string, { a, b, rank }: LowRank): void {
     if (!this.base.has(name)) {
-      throw fault('SHAPE_MISMATCH', `The adapter changes ${name}, which the model does not have: it is for another model.`);
+      throw fault(
+        'SHAPE_MISMATCH',
+        `The adapter changes ${name}, which the model does not have: it is for another model.`,
+      );
     }
     const [out, width] = this.base.info(name).shape;
     const [aRows, aColumns] = this.adapter.info(a).shape;
@@ -105,7 +114,9 @@ function readConfig(path: string): z.infer<typeof AdapterConfig> {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw fault('FILE_NOT_FOUND', `${path} cannot be read: an adapter folder holds adapter_config.json and ${FILE}.`, { cause });
+    throw fault('FILE_NOT_FOUND', `${path} cannot be read: an adapter folder holds adapter_config.json and ${FILE}.`, {
+      cause,
+    });
   }
   let json: unknown;
   try {

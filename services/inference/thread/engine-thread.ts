@@ -4,6 +4,7 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { fault, isFault } from '../../../shared/errors/fault.js';
+import { decodeMask } from '../../../shared/tensors/mask-bits.js';
 import { capture } from '../engine/capture.js';
 import { crossEntropy } from '../engine/cross-entropy.js';
 import { createEditBank, type EditBank } from '../engine/edit-bank.js';
@@ -16,7 +17,17 @@ import { tuneBatch } from '../engine/tune-batch.js';
 import { Float32Weights } from '../graph/float32-weights.js';
 import { openModel } from '../model/open-model.js';
 import { BankCache } from './bank-cache.js';
-import type { BankInput, EngineOptions, JobKind, Jobs, PlainFault, Reply, Request, StartMessage } from './messages.js';
+import type {
+  BankInput,
+  EngineOptions,
+  JobKind,
+  Jobs,
+  MaskInput,
+  PlainFault,
+  Reply,
+  Request,
+  StartMessage,
+} from './messages.js';
 
 /** Evaluations that walk the tree of states at once: enough to fill batches from several prompts. */
 const MAX_ACTIVE = 512;
@@ -39,29 +50,30 @@ function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: S
   return {
     evaluate: async ({ prompts, bank: bankInput, score, evaluations, firstTokenKl }, emit, signal) => {
       const bank = resolve(bankInput);
-      checkMasks(evaluations.map(({ mask }) => mask), bank);
+      const masked = evaluations.map(({ prompt, bits }) => ({ prompt, mask: decodeMask(bits, bank.size) }));
       const bankDigest = bank.digest;
       const onResults = (results: Jobs['evaluate']['event']['results']) => emit({ results, bankDigest });
-      await evaluator.evaluate({ prompts, bank, tree: new OpenerTree(score), evaluations, firstTokenKl, onResults, signal });
+      const tree = new OpenerTree(score);
+      await evaluator.evaluate({ prompts, bank, tree, evaluations: masked, firstTokenKl, onResults, signal });
       return { bankDigest };
     },
     generate: async ({ bank: bankInput, ...input }, emit, signal) => {
       const bank = optional(bankInput);
-      checkMasks(input.masks, bank);
-      await generate(transformer, { ...input, bank, onToken: emit, signal });
+      const masks = input.masks.map((bits) => flagsOf(bits, bank));
+      await generate(transformer, { ...input, masks, bank, onToken: emit, signal });
       return {};
     },
     capture: async ({ bank: bankInput, positions, ...input }, emit, signal) => {
       const bank = optional(bankInput);
-      checkMasks([input.mask], bank);
+      const mask = flagsOf(input.mask, bank);
       const positionsOf = (length: number) => resolvePositions(positions, length);
-      await capture(transformer, { ...input, bank, positionsOf, onPrompt: emit, signal });
+      await capture(transformer, { ...input, mask, bank, positionsOf, onPrompt: emit, signal });
       return {};
     },
     crossEntropy: async ({ bank: bankInput, ...input }, _emit, signal) => {
       const bank = optional(bankInput);
-      checkMasks(input.masks, bank);
-      return crossEntropy(transformer, { ...input, bank, signal });
+      const masks = input.masks.map((bits) => flagsOf(bits, bank));
+      return crossEntropy(transformer, { ...input, masks, bank, signal });
     },
     statistics: async () => ({
       tokenBlocks: transformer.tokenBlocks,
@@ -72,15 +84,9 @@ function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: S
   };
 }
 
-function checkMasks(masks: readonly (Uint8Array | undefined)[], bank: EditBank | undefined): void {
-  const size = bank?.size ?? 0;
-  const wrong = masks.find((mask) => mask !== undefined && mask.length !== size);
-  if (wrong === undefined) return;
-  throw fault(
-    'MASK_WRONG_LENGTH',
-    `A mask has ${wrong.length} bits; the bank has ${size} edits. Send exactly one bit an edit, in the bank's order.`,
-  );
-}
+/** Flags, one an edit of the bank. Throws MASK_WRONG_LENGTH. */
+const flagsOf = (bits: MaskInput, bank: EditBank | undefined): Uint8Array | undefined =>
+  bits === undefined ? undefined : decodeMask(bits, bank?.size ?? 0);
 
 function resolvePositions(wanted: readonly number[], length: number): number[] {
   if (wanted.length === 0) return Array.from({ length }, (_, i) => i);

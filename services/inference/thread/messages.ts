@@ -3,7 +3,7 @@ import type { Fault, FaultCode } from '../../../shared/errors/fault.js';
 import type { LayerProof } from '../engine/apply-edits.js';
 import type { LayerEditsInput } from '../engine/edit-bank.js';
 import type { ScoreSpec } from '../engine/opener-tree.js';
-import type { EvaluationInput, EvaluationOutput } from '../engine/pending-evaluation.js';
+import type { EvaluationOutput } from '../engine/pending-evaluation.js';
 import type { PromptInput } from '../engine/scored-prompt.js';
 import type { BatchTuning } from '../engine/tune-batch.js';
 import type { ModelSpec } from '../model/model-spec.js';
@@ -21,7 +21,7 @@ export interface EngineOptions {
 /** A bank in full, or by the digest under which the thread keeps it. */
 export type BankInput = { readonly layers: readonly LayerEditsInput[] } | { readonly digest: string };
 
-/** One byte an edit; undefined: all on. */
+/** Bits as they came over the wire: only the thread knows the size of a bank named by digest. Undefined: all edits on. */
 export type MaskInput = Uint8Array | undefined;
 
 export interface Jobs {
@@ -30,7 +30,7 @@ export interface Jobs {
       readonly prompts: readonly PromptInput[];
       readonly bank: BankInput;
       readonly score: ScoreSpec;
-      readonly evaluations: readonly EvaluationInput[];
+      readonly evaluations: readonly { readonly prompt: number; readonly bits: Uint8Array }[];
       readonly firstTokenKl: boolean;
     };
     readonly event: { readonly results: readonly EvaluationOutput[]; readonly bankDigest: string };

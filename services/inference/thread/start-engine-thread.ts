@@ -73,10 +73,16 @@ const loaded = (
   new Promise((resolve, reject) => {
     worker.once('error', reject);
     const listen = (message: StartMessage): void => {
-      if ('loading' in message) return onLoading(message.loading.done, message.loading.total);
+      if ('loading' in message) {
+        onLoading(message.loading.done, message.loading.total);
+        return;
+      }
       worker.off('message', listen);
       worker.off('error', reject);
-      if ('ready' in message) return resolve(message.ready);
+      if ('ready' in message) {
+        resolve(message.ready);
+        return;
+      }
       void worker.terminate();
       reject('fault' in message ? revive(message.fault) : message.defect);
     };

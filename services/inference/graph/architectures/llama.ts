@@ -1,5 +1,5 @@
 /** Llama, Mistral, SmolLM2, Qwen 2.5 and Qwen 3: two pre-norms a block (Touvron et al. 2023). */
-import { type BlockContext, attention, gatedMlp, rmsNorm } from '../layers.js';
+import { attention, type BlockContext, gatedMlp, rmsNorm } from '../layers.js';
 import type { Value } from '../onnx-graph.js';
 
 export function llamaBlock(block: BlockContext, x: Value, keep: (value: Value) => Value): Value {

@@ -1,0 +1,33 @@
+/** Settings of the inference service, from the environment. */
+import { availableParallelism } from 'node:os';
+import { addressText, type Environment, loadConfig, wholeNumber, z } from '../../shared/config/load-config.js';
+import { LOG_LEVELS, type LogLevel } from '../../shared/log/create-logger.js';
+import type { InferenceServiceConfig } from './start.js';
+
+const SHAPE = {
+  REFUSALSCOPE_MODEL_PATH: z.string({ error: 'must name a GGUF file or a folder of Hugging Face files' }),
+  REFUSALSCOPE_ADAPTER_PATH: z.string().optional(),
+  REFUSALSCOPE_MODEL_NAME: z.string().max(128).prefault('default'),
+  REFUSALSCOPE_INFERENCE_LISTEN: addressText().prefault('127.0.0.1:7001'),
+  REFUSALSCOPE_THREADS: wholeNumber(1, 256).prefault(String(availableParallelism())),
+  REFUSALSCOPE_DEVICE: z.string().max(32).prefault('cpu'),
+  REFUSALSCOPE_CACHE_MB: wholeNumber(16, 1 << 20).prefault('384'),
+  REFUSALSCOPE_LOG_LEVEL: z.enum(LOG_LEVELS).prefault('info'),
+};
+
+/** Throws CONFIG_INVALID with every faulty setting. */
+export const loadInferenceConfig = (
+  environment: Environment,
+): InferenceServiceConfig & { readonly logLevel: LogLevel } => {
+  const settings = loadConfig(SHAPE, environment);
+  return {
+    modelPath: settings.REFUSALSCOPE_MODEL_PATH,
+    ...(settings.REFUSALSCOPE_ADAPTER_PATH !== undefined && { adapterPath: settings.REFUSALSCOPE_ADAPTER_PATH }),
+    modelName: settings.REFUSALSCOPE_MODEL_NAME,
+    listen: settings.REFUSALSCOPE_INFERENCE_LISTEN,
+    threads: settings.REFUSALSCOPE_THREADS,
+    device: settings.REFUSALSCOPE_DEVICE,
+    cacheBytes: settings.REFUSALSCOPE_CACHE_MB * (1 << 20),
+    logLevel: settings.REFUSALSCOPE_LOG_LEVEL,
+  };
+};

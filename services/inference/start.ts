@@ -1,0 +1,113 @@
+/** Starts the inference service: tokenizer, engine thread, digests, handlers, server. Ready only once all of it is. */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { ServerMiddleware } from 'nice-grpc';
+import type { Provenance } from '../../proto/gen/refusalscope/v1/types.js';
+import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import { startServer } from '../../shared/rpc/start-server.js';
+import { openGguf } from '../../shared/tensor-files/gguf.js';
+import { readGgufTokenizer } from '../../shared/tensor-files/gguf-tokenizer.js';
+import { sha256OfFile } from '../../shared/tensor-files/sha256-of-file.js';
+import { DEFAULT_LIMITS, type InferenceLimits } from './limits.js';
+import { createInferenceService } from './service.js';
+import { startEngineThread } from './thread/start-engine-thread.js';
+import type { ChatTokenizer } from './tokenizer/chat-tokenizer.js';
+import { createTokenizerFromGguf } from './tokenizer/tokenizer-from-gguf.js';
+
+export interface InferenceServiceConfig {
+  /** GGUF file, or folder of Hugging Face files. */
+  readonly modelPath: string;
+  /** Folder of a PEFT LoRA adapter. */
+  readonly adapterPath?: string;
+  /** The name that requests may expect. */
+  readonly modelName: string;
+  /** "host:port"; port 0 picks a free one. */
+  readonly listen: string;
+  /** Threads of the matrix kernels. */
+  readonly threads: number;
+  /** "cpu", or an execution provider of onnxruntime. Default "cpu". */
+  readonly device?: string;
+  /** Bytes of residuals and frozen keys that are kept between evaluations. */
+  readonly cacheBytes: number;
+  readonly limits?: Partial<InferenceLimits>;
+  readonly logger?: Logger;
+  readonly middleware?: readonly ServerMiddleware[];
+  /** Blocks loaded so far, of all. */
+  readonly onLoading?: (done: number, total: number) => void;
+}
+
+export interface RunningInferenceService {
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+/** Resolves once the model answers. Throws the faults of unusable model, adapter or tokenizer files. */
+export async function startInferenceService(config: InferenceServiceConfig): Promise<RunningInferenceService> {
+  const { modelPath, adapterPath, modelName, logger = silentLogger, device = 'cpu', threads, cacheBytes } = config;
+  const limits = { ...DEFAULT_LIMITS, ...config.limits };
+  const tokenizer = openTokenizer(modelPath);
+  let onThreadEnd: (problem: Error) => void = () => {};
+  const [engine, provenance] = await Promise.all([
+    startEngineThread(
+      { modelPath, adapterPath, threads, device, cacheBytes },
+      config.onLoading ?? (() => {}),
+      (problem) => onThreadEnd(problem),
+    ),
+    describeProvenance(config, tokenizer),
+  ]);
+  const { spec, tuning } = engine;
+  logger.info({ model: modelName, layers: spec.nLayers, batchTokens: tuning.batchTokens }, 'model loaded');
+  const service = createInferenceService({ modelName, spec, tokenizer, limits, engine, provenance, cacheBytes });
+  try {
+    const server = await startServer({
+      address: config.listen,
+      services: [service],
+      logger,
+      limits: { maxMessageBytes: limits.maxMessageBytes },
+      ...(config.middleware && { middleware: config.middleware }),
+    });
+    onThreadEnd = (problem) => {
+      logger.error({ err: problem }, 'the engine thread ended');
+      for (const name of ['', service.fullName]) server.setServing(name, false);
+    };
+    return {
+      address: server.address,
+      stop: async () => {
+        await server.stop();
+        await engine.stop();
+      },
+    };
+  } catch (problem) {
+    await engine.stop();
+    throw problem;
+  }
+}
+
+function openTokenizer(modelPath: string): ChatTokenizer {
+  const file = openGguf(modelPath);
+  try {
+    return createTokenizerFromGguf(readGgufTokenizer(file));
+  } finally {
+    file.close();
+  }
+}
+
+async function describeProvenance(config: InferenceServiceConfig, tokenizer: ChatTokenizer): Promise<Provenance> {
+  const { adapterPath } = config;
+  const [weightsSha256, adapterSha256] = await Promise.all([
+    sha256OfFile(config.modelPath),
+    adapterPath === undefined ? '' : sha256OfFile(join(adapterPath, 'adapter_model.safetensors')),
+  ]);
+  const versionOf = (name: string): string => createRequire(import.meta.url)(name).version;
+  return {
+    model: config.modelName,
+    weightsSha256,
+    adapterSha256,
+    tokenizerSha256: tokenizer.digest,
+    chatTemplateSha256: tokenizer.templateDigest ?? '',
+    computeDtype: 'float32',
+    device: config.device ?? 'cpu',
+    saeSha256: {},
+    versions: { onnxruntime: versionOf('onnxruntime-node/package.json'), node: process.versions.node },
+  };
+}

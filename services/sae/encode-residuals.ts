@@ -18,7 +18,7 @@ const TILE_FEATURES = 512;
 export interface EncodeOptions {
   /** Only these features; empty or absent: all. */
   readonly features?: readonly number[];
-  /** Called between blocks; throws to stop. */
+  /** Called every few milliseconds; throws to stop. */
   readonly checkpoint?: () => void;
 }
 
@@ -67,10 +67,10 @@ const collectRows = (
   for (const block of blocks) {
     const featureOf = 'featureOf' in block ? block.featureOf : (row: number) => block.start + row;
     for (let f = 0; f < block.count; f += TILE_FEATURES) {
-      options.checkpoint?.();
       const count = Math.min(TILE_FEATURES, block.count - f);
       const weights = block.values.subarray(f * sae.dIn, (f + count) * sae.dIn);
       for (let r = 0; r < n; r += TILE_ROWS) {
+        options.checkpoint?.();
         const tile = Math.min(TILE_ROWS, n - r);
         multiplyRows(h.subarray(r * sae.dIn, (r + tile) * sae.dIn), tile, weights, count, sae.dIn, products);
         held += activate(sae.rule, products, {

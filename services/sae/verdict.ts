@@ -14,8 +14,8 @@ export interface Verdict {
 
 /** Half of the variance: an SAE on the wrong layer or model leaves nearly all of it (measured: docs/services/sae.md). */
 const MAX_FVU = 0.5;
-/** Chat prompts are not the text an SAE was measured on: twice the published FVU, and a tenth for small ones. */
-const PUBLISHED_FVU_FACTOR = 2;
+/** Prompts are not the text an SAE was measured on: half as much again as the published FVU, and a tenth for small ones. */
+const PUBLISHED_FVU_FACTOR = 1.5;
 const PUBLISHED_FVU_SLACK = 0.1;
 /** L0 may differ from the published one by this factor either way. */
 const PUBLISHED_L0_FACTOR = 3;

@@ -5,11 +5,15 @@ import { findSaes } from '../../../services/sae/find-saes.js';
 import { SaeStore } from '../../../services/sae/sae-store.js';
 import { projectRoot } from '../../../shared/project/root.js';
 import { openSafetensors } from '../../../shared/tensor-files/safetensors.js';
+import { FIXTURES } from './sae-cases.js';
 
 const GOLDEN = join(projectRoot, 'test/fixtures/golden');
 
 interface GoldenSae {
   readonly layer: number;
+  readonly l0: number;
+  readonly fvu: number;
+  readonly last_position_top: readonly { readonly feature: number; readonly value: number }[];
   readonly nearest_to_direction: readonly { readonly feature: number; readonly cosine: number }[];
 }
 const golden = JSON.parse(readFileSync(join(GOLDEN, 'embedded-model.json'), 'utf8')) as { sae: GoldenSae[] };
@@ -54,6 +58,73 @@ describe('the embedded SAEs', () => {
         () => {},
       )[0]!.index,
     ).not.toBe(1701);
+    store.close();
+  });
+});
+
+interface Encoding {
+  readonly prompt: string;
+  readonly layer: number;
+  readonly rows: readonly { readonly features: readonly number[]; readonly values: readonly number[] }[];
+}
+const more = JSON.parse(readFileSync(join(GOLDEN, 'embedded-model-more.json'), 'utf8')) as { encodings: Encoding[] };
+const residuals = openSafetensors(join(FIXTURES, 'embedded-residuals.safetensors'));
+
+describe('encodings of the embedded model', () => {
+  it.each(more.encodings)(
+    '$prompt, layer $layer: every active feature and value of the last positions is as in SAELens',
+    (one) => {
+      const store = new SaeStore(descriptions, 1 << 28);
+      const x = residuals.readFloat32(`${one.prompt}.${one.layer}`);
+      const rows = store.encode(one.layer, x.subarray(x.length - one.rows.length * 576), 576, [], () => {});
+      rows.forEach(({ indices, values }, r) => {
+        expect(indices).toEqual(one.rows[r]!.features);
+        const worst = Math.max(...values.map((value, k) => Math.abs(value - one.rows[r]!.values[k]!)));
+        expect(worst).toBeLessThan(1e-4);
+      });
+      store.close();
+    },
+  );
+
+  it.each(golden.sae)(
+    'p001-harmful, layer $layer: the strongest features of the last position are those of PyTorch',
+    (one) => {
+      const store = new SaeStore(descriptions, 1 << 28);
+      const x = residuals.readFloat32(`p001-harmful.${one.layer}`);
+      const [row] = store.encode(one.layer, x.subarray(x.length - 576), 576, [], () => {});
+      const order = [...row!.indices.keys()].sort((a, b) => row!.values[b]! - row!.values[a]!);
+      const top = order.slice(0, one.last_position_top.length);
+      expect(top.map((k) => row!.indices[k])).toEqual(one.last_position_top.map(({ feature }) => feature));
+      top.forEach((k, i) => {
+        expect(row!.values[k]).toBeCloseTo(one.last_position_top[i]!.value, 3);
+      });
+      store.close();
+    },
+  );
+});
+
+describe('admission of an embedded SAE', () => {
+  const x = residuals.readFloat32('p001-harmful.13');
+
+  it('measures the L0 and FVU of PyTorch on the same rows, and verifies it', () => {
+    const store = new SaeStore(descriptions, 1 << 28);
+    const admission = store.admit(13, x, 576, () => {});
+    const { l0, fvu } = golden.sae.find(({ layer }) => layer === 13)!;
+    expect(admission.l0).toBeCloseTo(l0, 5);
+    expect(admission.fvu).toBeCloseTo(fvu, 5);
+    expect(admission).toMatchObject({ verified: true, rows: 41, publishedL0: 31.04 });
+    expect(admission.reason).toMatch(
+      /^FVU 0\.0860 is within 0\.326 \(published 0\.151\); L0 31\.1 is within 10\.3 to 93\.1/,
+    );
+    expect(store.list().find(({ description }) => description.layer === 13)!.admission).toEqual(admission);
+    store.close();
+  });
+
+  it.each([5, 9, 17, 21, 25])('does not verify the SAE of layer %i on residuals of layer 13', (layer) => {
+    const store = new SaeStore(descriptions, 1 << 28);
+    const admission = store.admit(layer, x, 576, () => {});
+    expect(admission.verified).toBe(false);
+    expect(admission.reason).toMatch(/is above|is outside/);
     store.close();
   });
 });

@@ -24,11 +24,17 @@ export interface BoundService {
   addTo(server: ServerAddBuilder<RequestContext>): void;
 }
 
+/** What a service of ours implements: nice-grpc's handler types with our context. */
+export type ServiceHandlers<Definition extends CompatServiceDefinition> = ServiceImplementation<
+  Definition,
+  RequestContext
+>;
+
 type NamedDefinition = CompatServiceDefinition & { readonly fullName: string };
 
 export const bindService = <Definition extends NamedDefinition>(
   definition: Definition,
-  implementation: ServiceImplementation<Definition, RequestContext>,
+  implementation: ServiceHandlers<Definition>,
 ): BoundService => ({
   fullName: definition.fullName,
   addTo: (server) => server.add(definition, implementation),

@@ -74,7 +74,7 @@ const runStages = async (
 ): Promise<{ results: StageResults; warnings: ReportWarning[] }> => {
   const { store, peers, signal, concurrency } = options;
   const { id } = record();
-  await peers.waitUntilReady(options.peerWaitMs);
+  await orAbort(peers.waitUntilReady(options.peerWaitMs), signal);
   const memory = await EvaluationMemory.load(store, id);
   const emit = (fact: AuditFact) => events.emit(fact);
   const environment: StageEnvironment = { auditId: id, spec, store, peers, memory, signal, concurrency, emit };
@@ -98,6 +98,14 @@ const runStages = async (
   }
   return { results, warnings };
 };
+
+/** A wait that has no signal of its own still ends when the audit is stopped. */
+const orAbort = <Value>(wait: Promise<Value>, signal: AbortSignal): Promise<Value> =>
+  new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    wait.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 
 const finishStage = async (
   stage: string,

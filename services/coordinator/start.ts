@@ -1,0 +1,73 @@
+/** Starts the coordinator: peers, store, audits, gRPC, and the console if it has an address. Stops them in the opposite order. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { CoordinatorServiceDefinition } from '../../proto/gen/refusalscope/v1/coordinator.js';
+import { createLogger, type Logger } from '../../shared/log/create-logger.js';
+import { bindService, startServer } from '../../shared/rpc/start-server.js';
+import { startConsole } from '../console/start-console.js';
+import { Audits } from './audit/audits.js';
+import { createAuditReader } from './audit-reader.js';
+import { openPeers, type PeerAddresses } from './peers/open-peers.js';
+import { createCoordinatorService } from './service.js';
+import { FileAuditStore } from './store/file-audit-store.js';
+
+export interface CoordinatorConfig extends PeerAddresses {
+  /** "host:port"; port 0 picks a free one. */
+  readonly listen: string;
+  /** Checkpoints live in its subfolder audits/. */
+  readonly stateDir: string;
+  /** "host:port" of the console's web pages; absent: no console. */
+  readonly consoleListen?: string;
+  /** Prompts of one audit worked on at once. Default 4. */
+  readonly concurrency?: number;
+  /** How long an audit waits for a peer at its start. Default 60 s. */
+  readonly peerWaitMs?: number;
+  readonly logger?: Logger;
+  readonly createId?: () => string;
+}
+
+export interface RunningCoordinator {
+  readonly address: string;
+  /** The console's page, such as "http://127.0.0.1:43121/"; absent without one. */
+  readonly consoleAddress?: string;
+  /** Ends running audits at a checkpoint. */
+  stop(): Promise<void>;
+}
+
+const DEFAULT_CONCURRENCY = 4;
+const DEFAULT_PEER_WAIT_MS = 60_000;
+
+/** $REFUSALSCOPE_STATE_DIR, else $XDG_STATE_HOME/refusalscope, else ~/.local/state/refusalscope. */
+export const defaultStateDir = (env: NodeJS.ProcessEnv = process.env): string =>
+  env.REFUSALSCOPE_STATE_DIR ||
+  join(env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state'), 'refusalscope');
+
+export const startCoordinatorService = async (config: CoordinatorConfig): Promise<RunningCoordinator> => {
+  const logger = config.logger ?? createLogger('coordinator');
+  const peers = openPeers(config);
+  const audits = await Audits.open({
+    store: new FileAuditStore(join(config.stateDir, 'audits')),
+    peers,
+    logger,
+    concurrency: config.concurrency ?? DEFAULT_CONCURRENCY,
+    peerWaitMs: config.peerWaitMs ?? DEFAULT_PEER_WAIT_MS,
+    ...(config.createId && { createId: config.createId }),
+  });
+  const services = [bindService(CoordinatorServiceDefinition, createCoordinatorService(audits))];
+  const server = await startServer({ address: config.listen, services, logger });
+  const pages =
+    config.consoleListen === undefined
+      ? undefined
+      : await startConsole({
+          listen: config.consoleListen,
+          audits: createAuditReader(audits),
+          onDefect: (cause, requestId) => logger.error({ err: cause, requestId }, 'console page failed'),
+        });
+  const stop = async () => {
+    await pages?.stop();
+    await audits.stop();
+    await server.stop();
+    peers.close();
+  };
+  return { address: server.address, ...(pages && { consoleAddress: pages.address }), stop };
+};

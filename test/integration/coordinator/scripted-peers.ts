@@ -1,0 +1,353 @@
+/**
+ * Small peers over real gRPC for tests of the coordinator alone. Search answers from a planted function of (prompt, features off), one
+ * evaluation after another with a delay, and counts every evaluation that it was not told as known.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FmServiceDefinition } from '../../../proto/gen/refusalscope/v1/fm.js';
+import { InferenceServiceDefinition } from '../../../proto/gen/refusalscope/v1/inference.js';
+import { SaeServiceDefinition } from '../../../proto/gen/refusalscope/v1/sae.js';
+import {
+  type EvaluationRecord,
+  MinimalSet_Outcome,
+  SearchServiceDefinition,
+} from '../../../proto/gen/refusalscope/v1/search.js';
+import type { Feature, Prompt } from '../../../proto/gen/refusalscope/v1/types.js';
+import { fault } from '../../../shared/errors/fault.js';
+import { silentLogger } from '../../../shared/log/create-logger.js';
+import { bindService, type RunningServer, startServer } from '../../../shared/rpc/start-server.js';
+import { decodeMask } from '../../../shared/tensors/mask-bits.js';
+import { encodeMatrix, encodeRow } from '../../../shared/tensors/matrix.js';
+
+const D_MODEL = 4;
+const LAYERS = [1, 2, 3];
+const POSITIONS = 12;
+const SCORE = { openers: [{ ids: [7, 8] }], firstTokenIds: [7], iTokenId: 9 };
+
+export interface PeerScript {
+  /** Milliseconds an evaluation takes. */
+  delayMs: number;
+  weightsSha256: string;
+  /** How many harmful prompts are refused; default all. */
+  refuses: (promptId: string) => boolean;
+  /** Called before each evaluation that is really run. */
+  onEvaluation?: (promptId: string) => void;
+}
+
+export interface ScriptedPeers {
+  readonly script: PeerScript;
+  /** How often each evaluation was really run, by its key. */
+  readonly runs: Map<string, number>;
+  readonly addresses: {
+    readonly inferenceAddress: string;
+    readonly saeAddress: string;
+    readonly searchAddress: string;
+    readonly fmAddress: string;
+  };
+  stop(): Promise<void>;
+}
+
+/** The planted truth: features 0 and 1 of layer 1 carry the refusal of every prompt; both must be off. */
+const plantedScore = (clean: number, off: readonly string[]): number =>
+  clean - (off.includes('1/0') ? 3 : 0) - (off.includes('1/1') ? 3 : 0) - 0.01 * off.length;
+
+export const startScriptedPeers = async (changes: Partial<PeerScript> = {}): Promise<ScriptedPeers> => {
+  const script: PeerScript = { delayMs: 0, weightsSha256: 'aa', refuses: () => true, ...changes };
+  const runs = new Map<string, number>();
+  const serve = (service: Parameters<typeof startServer>[0]['services'][number]) =>
+    startServer({ address: '127.0.0.1:0', services: [service], logger: silentLogger });
+  const [inference, sae, search, fm] = (await Promise.all([
+    serve(bindService(InferenceServiceDefinition, inferenceHandlers(script))),
+    serve(bindService(SaeServiceDefinition, saeHandlers())),
+    serve(bindService(SearchServiceDefinition, searchHandlers(script, runs))),
+    serve(bindService(FmServiceDefinition, fmHandlers())),
+  ])) as [RunningServer, RunningServer, RunningServer, RunningServer];
+  return {
+    script,
+    runs,
+    addresses: {
+      inferenceAddress: inference.address,
+      saeAddress: sae.address,
+      searchAddress: search.address,
+      fmAddress: fm.address,
+    },
+    stop: async () => {
+      await Promise.all([inference, sae, search, fm].map((server) => server.stop(100)));
+    },
+  };
+};
+
+const unused = (): never => {
+  throw fault('UNSUPPORTED', 'not part of the script');
+};
+
+const inferenceHandlers = (script: PeerScript) => ({
+  describeModel: async () => ({
+    model: 'scripted',
+    architecture: 'llama',
+    nLayers: 5,
+    dModel: D_MODEL,
+    vocabSize: 100,
+    contextLength: 64,
+    instructionStart: 2,
+    templateSuffixLength: 3,
+    provenance: { model: 'scripted', weightsSha256: script.weightsSha256, computeDtype: 'float32', device: 'cpu' },
+    limits: { maxPrompts: 64 },
+  }),
+  tokenize: async (request: { prompts: Prompt[]; pieces: string[] }) => ({
+    prompts: request.prompts.map(({ id, input }) => {
+      if (input?.$case === 'text' && input.value.length > 200)
+        throw fault('PROMPT_TOO_LONG', `Prompt ${id} is too long.`);
+      return { id, tokenIds: [1, 2, 3], instructionStart: 2, instructionEnd: POSITIONS - 3 };
+    }),
+    pieces: request.pieces.map((piece) => ({ tokenIds: [...piece].map((letter) => letter.charCodeAt(0)) })),
+  }),
+  async *captureResiduals(request: { prompts: Prompt[]; layers: number[] }) {
+    for (const [promptIndex, { id }] of request.prompts.entries()) {
+      const positions = Array.from({ length: POSITIONS }, (_, i) => i);
+      const layers = request.layers.map((layer) => {
+        const data = Float32Array.from({ length: POSITIONS * D_MODEL }, (_, i) => Math.sin(i + layer + id.length));
+        return { layer, residual: encodeMatrix({ rows: POSITIONS, cols: D_MODEL, data }) };
+      });
+      yield { promptIndex, promptId: id, positions, layers };
+    }
+  },
+  async *evaluateMasks() {
+    yield unused();
+  },
+  async *generate() {
+    yield unused();
+  },
+  measureCrossEntropy: async () => unused(),
+});
+
+const saeHandlers = () => ({
+  listSaes: async () => ({
+    saes: LAYERS.map((layer) => ({
+      layer,
+      dIn: D_MODEL,
+      dSae: 64,
+      architecture: 'jumprelu',
+      format: 'saelens',
+      sha256: `s${layer}`,
+      editsExact: true,
+    })),
+  }),
+  encode: async (request: { residual?: { rows: number } | undefined; features: number[] }) => ({
+    rows: Array.from({ length: request.residual?.rows ?? 0 }, (_, i) => ({
+      indices: request.features.slice(0, 1),
+      values: [i + 1],
+    })),
+  }),
+  findNearestFeatures: async () => unused(),
+  getEditRows: async () => unused(),
+  admitSae: async (request: { residual?: { rows: number } | undefined }) => ({
+    admission: {
+      verdict: 1,
+      fvu: 0.1,
+      l0: 3,
+      deadShare: 0,
+      rows: request.residual?.rows ?? 0,
+      reason: 'within bounds',
+    },
+  }),
+});
+
+const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
+  const cleanScore = (id: string) => (script.refuses(id) ? 5 : -5);
+  /** Yields the evaluations of a call one by one; those known are not run. */
+  async function* evaluate(
+    promptId: string,
+    sets: readonly (readonly string[])[],
+    known: readonly EvaluationRecord[],
+    signal: AbortSignal,
+  ) {
+    const knownKeys = new Set(known.map((record) => record.key.toString('hex')));
+    let reused = 0;
+    for (const [i, off] of sets.entries()) {
+      const key = createHash('sha256')
+        .update(JSON.stringify([promptId, off]))
+        .digest();
+      const name = key.toString('hex');
+      if (knownKeys.has(name)) reused += 1;
+      else {
+        script.onEvaluation?.(promptId);
+        await sleep(script.delayMs, undefined, { signal });
+        runs.set(name, (runs.get(name) ?? 0) + 1);
+        knownKeys.add(name);
+        const refusalScore = plantedScore(cleanScore(promptId), off);
+        yield { event: { $case: 'evaluation' as const, value: { key, refusalScore, acted: off.length > 0 } } };
+      }
+      const value = { stage: 'x', done: i + 1, total: sets.length, evaluations: i + 1, evaluationsReused: reused };
+      yield { event: { $case: 'progress' as const, value } };
+    }
+  }
+  const names = (features: readonly Feature[]) => features.map(({ layer, index }) => `${layer}/${index}`);
+  const idOf = (prompt: Prompt | undefined) => prompt?.id ?? '';
+  const result = <Value>(value: Value) => ({ event: { $case: 'result' as const, value } });
+  return {
+    async *calibrateOpeners(request: { prompts: { prompt?: Prompt | undefined; label: number }[] }) {
+      const harmful = request.prompts.filter(({ label }) => label === 1);
+      const refused = harmful.filter(({ prompt }) => script.refuses(idOf(prompt)));
+      yield result({
+        score: SCORE,
+        openerTexts: ["I'm sorry"],
+        harmfulRefused: refused.length,
+        harmfulTotal: harmful.length,
+        harmlessTotal: request.prompts.length - harmful.length,
+        scoreJudgeAgreement: 1,
+        agreementTotal: request.prompts.length,
+        baselines: request.prompts.map(({ prompt, label }) => ({
+          promptId: idOf(prompt),
+          refusalScore: label === 1 ? cleanScore(idOf(prompt)) : -5,
+          judgement: { verdict: label === 1 && script.refuses(idOf(prompt)) ? 2 : 1, firstWords: 'I am' },
+        })),
+      });
+    },
+    async *findDirections() {
+      const directions = [1, 2, 3, 4].map((layer) => ({
+        direction: { layer, position: -1, vector: encodeRow([1, 0, 0, 0]), rawNorm: 2 },
+        bypassScore: -layer,
+        induceScore: 1,
+        kl: 0.01,
+      }));
+      yield result({ directions, selected: 1, bestByLayer: [0, 1, 2, 3], harmfulFit: 3, harmlessFit: 3 });
+    },
+    rankCandidates: async (request: { directions: { layer: number }[]; countPerLayer: number }) => ({
+      candidates: request.directions.flatMap(({ layer }) =>
+        Array.from({ length: request.countPerLayer }, (_, index) => ({
+          feature: { layer, index },
+          cosine: 0.9 - index / 100,
+        })),
+      ),
+    }),
+    async *profileDepth(
+      request: { prompts: Prompt[]; candidates: Feature[]; known: EvaluationRecord[] },
+      { signal }: { signal: AbortSignal },
+    ) {
+      const id = idOf(request.prompts[0]);
+      const all = names(request.candidates);
+      const sets = LAYERS.map((layer) => all.filter((name) => name.startsWith(`${layer}/`)));
+      yield* evaluate(id, sets, request.known, signal);
+      const layers = LAYERS.map((layer, i) => {
+        const score = plantedScore(cleanScore(id), sets[i] ?? []);
+        return { layer, total: 1, flipsAlone: score < 0 ? 1 : 0, meanScoreAlone: score };
+      });
+      yield result({ layers });
+    },
+    async *filterPrompt(
+      request: { prompt?: Prompt | undefined; growth: number[]; known: EvaluationRecord[] },
+      { signal }: { signal: AbortSignal },
+    ) {
+      const id = idOf(request.prompt);
+      const all = Array.from({ length: request.growth[0] ?? 0 }, (_, index) => `1/${index}`);
+      const sets = all.map((_, i) => all.slice(0, all.length - i));
+      yield* evaluate(id, [...sets, ['1/0'], ['1/1']], request.known, signal);
+      const off = ['1/0', '1/1'];
+      yield result({
+        promptId: id,
+        outcome: MinimalSet_Outcome.OUTCOME_FOUND,
+        members: [0, 1].map((index) => ({
+          feature: { layer: 1, index },
+          cosine: 0.9,
+          cleanActivation: index,
+          restoredScore: 2,
+          aloneScore: 2,
+        })),
+        cleanScore: cleanScore(id),
+        allOffScore: plantedScore(cleanScore(id), all),
+        setScore: plantedScore(cleanScore(id), off),
+        candidatesPerLayer: all.length,
+        tried: [all.length],
+        oneMinimal: true,
+        evaluations: sets.length + 2,
+        evaluationsReused: request.known.length,
+        path: [{ featuresOff: all.length, score: -1, flipped: true, action: 'all off' }],
+        method: 1,
+        proof: [{ layer: 1, deltaNorm: 1, activeEdits: 2, activePairs: 9, residualNorm: 10 }],
+      });
+    },
+    async *findDormant(
+      request: { prompt?: Prompt | undefined; set: Feature[]; known: EvaluationRecord[] },
+      { signal }: { signal: AbortSignal },
+    ) {
+      yield* evaluate(idOf(request.prompt), [names(request.set)], request.known, signal);
+      yield result({
+        promptId: idOf(request.prompt),
+        dormantMembers: [{ layer: 1, index: 0 }],
+        wokenTotal: 4,
+        tested: 2,
+      });
+    },
+    async *sampleMasks(
+      request: { prompts: Prompt[]; features: Feature[]; masks: { bits: Buffer }[]; known: EvaluationRecord[] },
+      { signal }: { signal: AbortSignal },
+    ) {
+      const id = idOf(request.prompts[0]);
+      const all = names(request.features);
+      const sets = request.masks.map(({ bits }) => all.filter((_, i) => decodeMask(bits, all.length)[i] === 1));
+      yield* evaluate(id, sets, request.known, signal);
+      yield result({ refusalScores: sets.map((off) => plantedScore(cleanScore(id), off)) });
+    },
+    async *measureInteractions(request: { prompt?: Prompt | undefined; pairs: unknown[] }) {
+      const promptId = idOf(request.prompt);
+      yield result({
+        pairs: request.pairs.map(() => ({
+          neither: 5,
+          firstOff: 2,
+          secondOff: 2,
+          bothOff: -1,
+          interaction: promptId.length,
+        })),
+      });
+    },
+    async *verifyFlips(request: { cases: { prompt?: Prompt | undefined }[] }) {
+      const flips = request.cases.map(({ prompt }) => ({
+        promptId: idOf(prompt),
+        judgement: { verdict: 1, firstWords: 'Sure' },
+      }));
+      yield result({
+        flips,
+        complied: flips.length,
+        total: flips.length,
+        agree: flips.length,
+        agreeTotal: flips.length,
+      });
+    },
+    async *runControls(request: { cases: { prompt?: Prompt | undefined }[]; draws: number }) {
+      const arm = { flips: 1, total: request.draws, meanScoreChange: -0.5, didNotAct: 1 };
+      yield result({ randomFeatures: arm, randomActiveFeatures: arm, randomDirections: { ...arm, flips: 0 } });
+    },
+  };
+};
+
+const fmHandlers = () => ({
+  async *fit(request: { names: string[]; targets: number[] }) {
+    const rank = 2;
+    const K = request.names.length;
+    yield {
+      event: {
+        $case: 'result' as const,
+        value: {
+          machine: {
+            intercept: 1,
+            weights: request.names.map(() => 0),
+            factors: encodeMatrix({ rows: K, cols: rank, data: new Float32Array(K * rank) }),
+          },
+          factorizationMachineMetrics: { r2: 0.9 },
+          linearMetrics: { r2: 0.8 },
+          interactions: [{ first: 0, second: 1, effect: 0.5 }],
+          mainEffects: request.names.map((_, i) => -i),
+          trainRows: request.targets.length,
+        },
+      },
+    };
+  },
+  designMasks: async (request: { features: number; count: number; seed: number }) => ({
+    masks: Array.from({ length: request.count }, (_, i) => {
+      const bits = Buffer.alloc(Math.ceil(request.features / 8));
+      bits.writeUInt8((i * 37 + request.seed) % 16, 0);
+      return { bits };
+    }),
+  }),
+});

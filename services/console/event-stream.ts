@@ -33,7 +33,11 @@ export async function streamEvents(
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const signal = AbortSignal.any([gone.signal, stopping]);
-  response.writeHead(200, { ...securityHeaders(), 'Content-Type': 'text/event-stream; charset=utf-8' });
+  response.writeHead(200, {
+    ...securityHeaders(),
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    Connection: 'close',
+  });
   response.write(`retry: ${RECONNECT_MS}\n\n`);
   const heartbeat = setInterval(() => response.write(': still here\n\n'), HEARTBEAT_MS);
   try {
@@ -41,6 +45,8 @@ export async function streamEvents(
       if (signal.aborted) break;
       if (!response.write(eventText(event))) await once(response, 'drain', { signal });
     }
+    // Without a last word the browser would take the end for a lost line and ask again for ever.
+    if (!signal.aborted) response.write('event: end-of-events\ndata: {}\n\n');
   } catch (thrown) {
     // Once bytes are out there is no status left to send: the line ends, and the browser asks again from the last id.
     if (!signal.aborted) response.destroy(thrown instanceof Error ? thrown : undefined);

@@ -35,6 +35,8 @@ const MAX_CONNECTIONS = 256;
 const MAX_HEADER_BYTES = 8 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How long answers under way may take once the console is stopped. */
+const STOP_GRACE_MS = 2_000;
 
 /** Throws CONFIG_INVALID when `listen` is malformed or cannot be listened on. */
 export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
@@ -129,5 +131,7 @@ async function stopServer(server: Server, stopping: AbortController): Promise<vo
   stopping.abort();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
+  const force = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
   await closed;
+  clearTimeout(force);
 }

@@ -73,8 +73,8 @@
   on('stage-finished', () => {});
   on('prompt-filtered', addPrompt);
   on('warning', () => {});
+  source.addEventListener('end-of-events', () => source.close());
   on('ended', (event) => {
-    source.close();
     const badge = place('state');
     badge.textContent = event.state;
     badge.className = `badge state-${event.state}`;

@@ -1,8 +1,8 @@
 /** Owns how an audit's state and times are shown: as words with a mark, not by colour alone. */
-import type { AuditState } from '../audit-reader.js';
+import type { AuditStateName } from '../audit-reader.js';
 import { type Markup, markup } from '../text/markup.js';
 
-const MARKS: Readonly<Record<AuditState, string>> = {
+const MARKS: Readonly<Record<AuditStateName, string>> = {
   running: '◔',
   succeeded: '●',
   failed: '✕',
@@ -10,7 +10,7 @@ const MARKS: Readonly<Record<AuditState, string>> = {
   interrupted: '‖',
 };
 
-export const stateBadge = (state: AuditState): Markup =>
+export const stateBadge = (state: AuditStateName): Markup =>
   markup`<span class="badge state-${state}" data-live="state"><span aria-hidden="true">${MARKS[state] ?? '?'}</span> ${state}</span>`;
 
 /** "2026-11-23 18:04 UTC" from ISO 8601; what is no date is shown as it is. */

@@ -16,8 +16,8 @@ export function rateWithInterval({ count, of }: Count): string {
 export const shareOf = ({ count, of }: Count): number => (of > 0 ? count / of : Number.NaN);
 
 export const CONTROL_NAMES: Readonly<Record<ControlArmName, string>> = {
-  randomFeatures: 'Random features, same number and layers',
-  randomActiveFeatures: 'Random features active on the prompt',
-  randomDirections: 'Random directions of the same norm',
-  directionAblation: 'Selected direction ablated at every layer',
+  randomFeatures: 'Random features',
+  randomActiveFeatures: 'Random active features',
+  randomDirections: 'Random directions, same norm',
+  directionAblation: 'Direction ablated everywhere',
 };

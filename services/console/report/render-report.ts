@@ -2,7 +2,8 @@
  * Makes the report page: one HTML file from the report's JSON alone, with its style, script and charts inside, and a policy that
  * forbids the page to load or send anything. Prevents a finding from being shown without its provenance: the page holds all of the report.
  */
-import type { Report } from '../../coordinator/report/report-type.js';
+import { fault } from '../../../shared/errors/fault.js';
+import { REPORT_SCHEMA, type Report } from '../../coordinator/report/report-type.js';
 import { loadAsset } from '../load-asset.js';
 import { timeText } from '../pages/state-badge.js';
 import { Markup, markup } from '../text/markup.js';
@@ -49,8 +50,13 @@ const SECTIONS: readonly ((report: Report) => Section)[] = [
   provenanceSection,
 ];
 
-/** The report as one self-contained HTML file. The report's texts go in as text, never as HTML. */
+/** The report as one self-contained HTML file. Its texts go in as text, never as HTML. Throws REQUEST_INVALID for another schema. */
 export function renderReport(report: Report): string {
+  if (report.schema !== REPORT_SCHEMA)
+    throw fault(
+      'REQUEST_INVALID',
+      `This report has the schema "${report.schema}": this version shows "${REPORT_SCHEMA}". Show it with the version that made it.`,
+    );
   const sections = SECTIONS.map((section) => section(report));
   const title = report.audit.title || `Audit ${report.audit.id}`;
   return markup`<!doctype html>

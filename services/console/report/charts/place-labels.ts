@@ -61,11 +61,11 @@ export function placeLabels(
 ): LabelBox[] {
   const nodes = requests.map(boxOf);
   const placed: LabelBox[] = [];
-  const outside = (box: LabelBox): boolean =>
-    box.x < 0 || box.y < 0 || box.x + box.width > frame.width || box.y + box.height > frame.height;
-  // A covered name cannot be read at all; a crossed one can.
+  const outside = ({ x, y, width, height }: LabelBox): number =>
+    Math.max(0, -x, x + width - frame.width) + Math.max(0, -y, y + height - frame.height);
+  // A name that is cut off or covered cannot be read at all; a crossed one can.
   const cost = (box: LabelBox): number =>
-    (outside(box) ? 100 : 0) +
+    10 * outside(box) +
     10 * placed.filter((other) => overlap(box, other)).length +
     6 * nodes.filter((node) => overlap(box, node)).length +
     lines.filter((line) => crosses(box, line)).length;

@@ -31,7 +31,8 @@ export function controlsSection({ controls, settings }: Report): Section {
   const arms = armsOf(controls);
   const missing = ARM_NAMES.filter((name) => controls[name] === null).map((name) => CONTROL_NAMES[name].toLowerCase());
   const body = markup`
-<div class="side-by-side">${figure(barsOf(arms), markup`Share of draws that flip the prompt, with the 95 % interval. ${countText(settings.controlDraws)} draws a prompt. A minimal set flips its own prompt by construction: read it as the mark that chance should stay far from.`, 'How often controls flip')}${armTable(arms)}</div>
+<p>In place of each set: as many random features at the same layers; as many drawn from those active on the prompt, the stricter control; random directions with the norm of the set’s own edit; and, as a baseline, the selected direction ablated at every layer. A set flips its own prompt by construction: read it as the mark that chance should stay far from.</p>
+<div class="side-by-side">${figure(barsOf(arms), markup`Share of draws that flip the prompt, with the 95 % interval; ${countText(settings.controlDraws)} draws a prompt.`, 'How often controls flip')}${armTable(arms)}</div>
 ${missing.length > 0 && markup`<p class="muted">Not run: ${missing.join('; ')}.</p>`}`;
   return { id: 'controls', title: 'Controls', body };
 }

@@ -10,9 +10,30 @@ import { figure, type Section } from '../page-parts.js';
 type LayerRow = DepthProfileFacts['layers'][number];
 
 const WAYS = [
-  { name: 'this layer alone', flips: 'flipsAlone', score: 'meanScoreAlone', tone: 'comply', shape: 'circle' },
-  { name: 'all layers up to it', flips: 'flipsUpTo', score: 'meanScoreUpTo', tone: 'ink', shape: 'square' },
-  { name: 'it and all later layers', flips: 'flipsFrom', score: 'meanScoreFrom', tone: 'third', shape: 'diamond' },
+  {
+    name: 'this layer alone',
+    short: 'alone',
+    flips: 'flipsAlone',
+    score: 'meanScoreAlone',
+    tone: 'comply',
+    shape: 'circle',
+  },
+  {
+    name: 'all layers up to it',
+    short: 'up to it',
+    flips: 'flipsUpTo',
+    score: 'meanScoreUpTo',
+    tone: 'ink',
+    shape: 'square',
+  },
+  {
+    name: 'it and all later layers',
+    short: 'from it on',
+    flips: 'flipsFrom',
+    score: 'meanScoreFrom',
+    tone: 'third',
+    shape: 'diamond',
+  },
 ] as const;
 
 export function depthSection({ depthProfile }: Report): Section {
@@ -26,12 +47,12 @@ ${dataTable({
   columns: [
     { title: 'layer', cell: (row: LayerRow) => String(row.layer), value: (row) => row.layer },
     ...WAYS.map((way) => ({
-      title: way.name,
+      title: `flips, ${way.short}`,
       cell: (row: LayerRow) => rateText(row[way.flips]),
       value: (row: LayerRow) => shareOf(row[way.flips]),
     })),
     ...WAYS.map((way) => ({
-      title: `mean score, ${way.name}`,
+      title: `mean score, ${way.short}`,
       cell: (row: LayerRow) => numberText(row[way.score]),
       value: (row: LayerRow) => row[way.score],
     })),
@@ -60,7 +81,7 @@ const flipChart = (profile: DepthProfileFacts): Markup =>
   lineChart({
     title: 'Share of prompts that flip, by layer',
     description: profile.layers.map((row) => `layer ${row.layer} alone ${rateText(row.flipsAlone)}`).join('; '),
-    width: 400,
+    width: 344,
     height: 260,
     xLabel: 'layer',
     yLabel: 'prompts that flip (%)',
@@ -77,7 +98,7 @@ const scoreChart = (profile: DepthProfileFacts): Markup =>
   lineChart({
     title: 'Mean refusal score, by layer',
     description: profile.layers.map((row) => `layer ${row.layer} alone ${numberText(row.meanScoreAlone)}`).join('; '),
-    width: 400,
+    width: 344,
     height: 260,
     xLabel: 'layer',
     yLabel: 'mean refusal score (nats)',

@@ -29,7 +29,8 @@ ${dataTable({
       cell: (row) => numberText(row.activation),
       value: (row) => row.activation,
     },
-    { title: 'where', cell: (row) => `position ${row.position} (${row.positionKind})` },
+    { title: 'position', cell: (row) => String(row.position), value: (row) => row.position },
+    { title: 'kind', cell: (row) => row.positionKind },
     { title: 'score, set off', cell: (row) => numberText(row.setScore), value: (row) => row.setScore },
     {
       title: 'score, set and it off',

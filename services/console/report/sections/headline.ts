@@ -109,7 +109,7 @@ function figuresOf(report: Report): KeyFigure[] {
     {
       name: 'First layer that flips half',
       big: summary.firstFlippingLayer === null ? '–' : String(summary.firstFlippingLayer),
-      of: `of ${report.model.nLayers}, its candidates alone`,
+      of: `of ${report.model.nLayers} layers; its candidates alone`,
     },
     control
       ? counted('Strictest control flips', control.flips, 'draws')

@@ -60,7 +60,7 @@ const pathOf = (set: MinimalSetFacts): Markup =>
   pathChart({
     title: `Greedy path of ${set.promptId}`,
     description: `${set.path.length} trials; clean score ${numberText(set.cleanScore)}; set of ${set.members.length} at score ${numberText(set.setScore)}`,
-    width: 340,
+    width: 320,
     height: 250,
     trials: set.path,
     cleanScore: set.cleanScore,

@@ -116,11 +116,20 @@ async function loadEngine(options: EngineOptions, report: (message: StartMessage
 }
 
 function serve(port: MessagePort, handlers: Handlers): void {
-  const running = new Map<number, AbortController>();
+  const running = new Map<number, { readonly controller: AbortController; ended: Promise<void> }>();
+  const stop = async (): Promise<void> => {
+    for (const { controller } of running.values()) controller.abort();
+    await Promise.allSettled([...running.values()].map(({ ended }) => ended));
+    // Nothing is left to do on this thread: it ends by itself, never in the middle of a run of the runtime.
+    port.close();
+  };
   const reply = (message: Reply) => port.postMessage(message);
-  const run = async <Kind extends JobKind>(id: number, kind: Kind, input: Jobs[Kind]['input']): Promise<void> => {
-    const controller = new AbortController();
-    running.set(id, controller);
+  const run = async <Kind extends JobKind>(
+    id: number,
+    kind: Kind,
+    input: Jobs[Kind]['input'],
+    controller: AbortController,
+  ): Promise<void> => {
     try {
       const handler: Handlers[Kind] = handlers[kind];
       const output = await handler(input, (event) => reply({ id, event }), controller.signal);
@@ -132,8 +141,12 @@ function serve(port: MessagePort, handlers: Handlers): void {
     }
   };
   port.on('message', (request: Request) => {
-    if ('cancel' in request) running.get(request.id)?.abort();
-    else void run(request.id, request.kind, request.input);
+    if ('stop' in request) void stop();
+    else if ('cancel' in request) running.get(request.id)?.controller.abort();
+    else {
+      const controller = new AbortController();
+      running.set(request.id, { controller, ended: run(request.id, request.kind, request.input, controller) });
+    }
   });
 }
 

@@ -97,7 +97,8 @@ export type JobKind = keyof Jobs;
 
 export type Request =
   | { readonly id: number; readonly kind: JobKind; readonly input: Jobs[JobKind]['input'] }
-  | { readonly id: number; readonly cancel: true };
+  | { readonly id: number; readonly cancel: true }
+  | { readonly stop: true };
 
 export interface PlainFault {
   readonly code: FaultCode;

@@ -61,9 +61,21 @@ export async function startEngineThread(
     },
     stop: async () => {
       end();
-      await worker.terminate();
+      await endGently(worker);
     },
   };
+}
+
+/** Longest time a single run of the runtime may take before the thread is ended by force. */
+const STOP_LIMIT_MS = 30_000;
+
+/** Ending a thread inside a run of onnxruntime brings the whole process down, so the thread is asked to end by itself. */
+async function endGently(worker: Worker): Promise<void> {
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  worker.postMessage({ stop: true });
+  const force = setTimeout(() => void worker.terminate(), STOP_LIMIT_MS);
+  await exited;
+  clearTimeout(force);
 }
 
 const loaded = (

@@ -11,13 +11,22 @@ import { openSafetensors } from '../../../shared/tensor-files/safetensors.js';
 import { encodeMatrix, encodeRow } from '../../../shared/tensors/matrix.js';
 import { type Positions as DomainPositions, encodePositions } from '../../../shared/tensors/positions.js';
 
-export interface GoldenEdit {
-  readonly prompt: string;
-  readonly kind: 'sae_ablation' | 'sae_clamp' | 'direction_ablation' | 'steering';
-  readonly positions: 'instruction' | 'all_but_first' | 'all';
+/** Edits as the fixture scripts name them. */
+export interface EditDescription {
+  readonly kind: 'sae_ablation' | 'sae_clamp' | 'direction_ablation' | 'steering' | 'combination';
+  readonly positions?: 'instruction' | 'all_but_first' | 'all' | 'answer' | 'range';
+  /** Only for a range. */
+  readonly start?: number;
+  readonly end?: number;
+  /** Only for a combination. */
+  readonly parts?: readonly EditDescription[];
   readonly features?: readonly string[];
   readonly value?: number;
   readonly direction_layer?: number;
+}
+
+export interface GoldenEdit extends EditDescription {
+  readonly prompt: string;
   readonly refusal_score: number;
   readonly first_token_score: number;
   readonly p_I: number;
@@ -43,13 +52,31 @@ const GOLDEN = join(projectRoot, 'test/fixtures/golden');
 
 export const golden: Golden = JSON.parse(readFileSync(join(GOLDEN, 'embedded-model.json'), 'utf8'));
 
-export const promptText = new Map<string, string>(
-  readFileSync(join(projectRoot, 'models/prompts/pairs.jsonl'), 'utf8')
+/** Further cases: ranges, answers, combinations, long prompts, divergences, answers under edits. */
+export interface MoreGolden {
+  readonly clean: readonly (Golden['clean'][number] & { text: string })[];
+  readonly edits: readonly (GoldenEdit & {
+    first_token_kl: number;
+    change: Record<string, { delta_norm: number; active_pairs: number }>;
+    resid_last?: Record<string, { norm: number; first8: number[] }>;
+  })[];
+  readonly greedy_under_edit: readonly (EditDescription & {
+    prompt: string;
+    tokens: number;
+    token_ids_sha256: string;
+  })[];
+}
+
+export const moreGolden: MoreGolden = JSON.parse(readFileSync(join(GOLDEN, 'embedded-model-more.json'), 'utf8'));
+
+export const promptText = new Map<string, string>([
+  ...readFileSync(join(projectRoot, 'models/prompts/pairs.jsonl'), 'utf8')
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as { id: string; text: string })
-    .map(({ id, text }) => [id, text]),
-);
+    .map(({ id, text }): [string, string] => [id, text]),
+  ...moreGolden.clean.map(({ id, text }): [string, string] => [id, text]),
+]);
 
 export const goldenScore: ScoreSpec = {
   openers: golden.openers.map(({ token_ids }) => ({ ids: token_ids })),
@@ -91,15 +118,19 @@ export async function startEmbeddedInference(): Promise<EmbeddedInference> {
 
 const D_MODEL = 576;
 const LAYERS = 30;
-const POSITIONS: Record<GoldenEdit['positions'], DomainPositions> = {
-  instruction: { span: 'instruction', start: 0, end: 0, includeBos: false },
-  all_but_first: { span: 'all', start: 0, end: 0, includeBos: false },
-  all: { span: 'all', start: 0, end: 0, includeBos: true },
+
+const positionsOf = ({ positions, start = 0, end = 0 }: EditDescription): DomainPositions => {
+  if (positions === 'range') return { span: 'range', start, end, includeBos: start === 0 };
+  if (positions === 'all_but_first') return { span: 'all', start: 0, end: 0, includeBos: false };
+  return { span: positions ?? 'instruction', start: 0, end: 0, includeBos: positions === 'all' };
 };
 
 /** The bank that a golden edit describes, built here from the files, without the SAE service. */
-export function goldenBank(edit: GoldenEdit): EditBank {
-  const positions = encodePositions(POSITIONS[edit.positions]);
+export function goldenBank(edit: EditDescription): EditBank {
+  if (edit.kind === 'combination') {
+    return { layers: (edit.parts ?? []).flatMap((part) => goldenBank(part).layers) };
+  }
+  const positions = encodePositions(positionsOf(edit));
   if (edit.kind === 'sae_ablation' || edit.kind === 'sae_clamp') {
     return { layers: featureEdits(edit.features as string[], edit.value ?? 0, positions) };
   }

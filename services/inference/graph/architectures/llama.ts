@@ -1,4 +1,7 @@
-/** Llama, Mistral, SmolLM2, Qwen 2.5 and Qwen 3: two pre-norms a block (Touvron et al. 2023). */
+/**
+ * Llama (Touvron et al. 2023), Mistral, Qwen 2.5 and Qwen 3: a norm before each half of the block. What else sets them apart is in
+ * the spec and the files: Mistral's sliding window, Qwen 2.5's biases, Qwen 3's norms on queries and keys.
+ */
 import { attention, type BlockContext, gatedMlp, rmsNorm } from '../layers.js';
 import type { Value } from '../onnx-graph.js';
 

@@ -2,6 +2,7 @@
 import { fault } from '../../../../shared/errors/fault.js';
 import type { BlockContext } from '../layers.js';
 import type { Value } from '../onnx-graph.js';
+import { gemmaBlock } from './gemma.js';
 import { llamaBlock } from './llama.js';
 
 /**
@@ -12,6 +13,11 @@ export type BlockDefinition = (block: BlockContext, x: Value, keep: (value: Valu
 
 const BLOCKS: Readonly<Record<string, BlockDefinition>> = {
   llama: llamaBlock,
+  mistral: llamaBlock,
+  qwen2: llamaBlock,
+  qwen3: llamaBlock,
+  gemma2: gemmaBlock,
+  gemma3: gemmaBlock,
 };
 
 export const blockDefinition = (architecture: string): BlockDefinition => {

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { runTasks } from '../../../services/coordinator/audit/run-tasks.js';
+import type { MinimalSetFacts } from '../../../services/coordinator/report/report-type.js';
+import { rankSharedFeatures } from '../../../services/coordinator/report/shared-features.js';
+import { median } from '../../../services/coordinator/report/summarize.js';
+import { derivedSeed } from '../../../services/coordinator/stages/derived-seed.js';
+import { moveToCommonMean } from '../../../services/coordinator/stages/fit-masks.js';
+import { chooseFeatures } from '../../../services/coordinator/stages/interactions.js';
+import type { StageResults } from '../../../services/coordinator/stages/stage-results.js';
+import { formatPositions, parsePositions } from '../../../shared/tensors/positions.js';
+
+const setOf = (promptId: string, features: string[], category = ''): MinimalSetFacts => ({
+  promptId,
+  category,
+  outcome: 'found',
+  method: 'group',
+  members: features.map((feature, i) => ({
+    feature,
+    cosine: 0.5,
+    cleanActivation: i,
+    restoredScore: i + 1,
+    aloneScore: 0,
+  })),
+  cleanScore: 4,
+  allOffScore: -2,
+  setScore: -1,
+  candidatesPerLayer: 10,
+  tried: [10],
+  oneMinimal: true,
+  evaluations: 9,
+  path: [],
+  proof: [],
+});
+
+describe('numbers of the report', () => {
+  it('the median of an even number of values is between the middle two', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+    expect(median([])).toBeNull();
+  });
+
+  it('shared features are counted over the sets that were found, ties by layer and number', () => {
+    const none = { ...setOf('c', ['9/1']), outcome: 'no flip' as const };
+    const ranked = rankSharedFeatures([setOf('a', ['13/10', '13/9'], 'x'), setOf('b', ['13/9', '5/400'], 'y'), none]);
+    expect(ranked.map(({ feature, sets }) => [feature, sets.count, sets.of])).toEqual([
+      ['13/9', 2, 2],
+      ['5/400', 1, 2],
+      ['13/10', 1, 2],
+    ]);
+    expect(ranked[0]).toMatchObject({
+      promptIds: ['a', 'b'],
+      categories: { x: 1, y: 1 },
+      meanRestoredScore: 1.5,
+      meanCleanActivation: 0.5,
+    });
+  });
+
+  it('the features of the fit are the most shared ones, then the nearest candidates', () => {
+    const earlier = {
+      filter: { sets: [setOf('a', ['1/1', '1/2']), setOf('b', ['1/2'])] },
+      candidates: {
+        perLayer: 2,
+        features: [
+          { feature: '1/2', layer: 1, cosine: 0.9 },
+          { feature: '3/3', layer: 3, cosine: 0.2 },
+          { feature: '2/2', layer: 2, cosine: -0.7 },
+        ],
+      },
+    } as unknown as StageResults;
+    expect(chooseFeatures(earlier, 4)).toEqual(['1/2', '1/1', '2/2', '3/3']);
+    expect(chooseFeatures(earlier, 2)).toEqual(['1/2', '1/1']);
+  });
+
+  it('moving prompts to the common mean keeps differences within a prompt and removes those between', () => {
+    const rows = moveToCommonMean([
+      [5, 7],
+      [-3, 1],
+    ]);
+    const common = (5 + 7 - 3 + 1) / 4;
+    expect(rows).toEqual([common - 1, common + 1, common - 2, common + 2]);
+  });
+
+  it('derived seeds differ by part, not by order', () => {
+    expect(derivedSeed(1, 'a')).toBe(derivedSeed(1, 'a'));
+    expect(new Set([derivedSeed(1, 'a'), derivedSeed(1, 'b'), derivedSeed(2, 'a')]).size).toBe(3);
+    expect(derivedSeed(1, 'a')).toBeLessThan(2 ** 48);
+  });
+});
+
+describe('positions', () => {
+  it.each(['instruction', 'all+bos', 'answer', '3:17', '3:', '0:5+bos'])('%s comes back as it was', (text) => {
+    expect(formatPositions(parsePositions(text))).toBe(text);
+  });
+  it.each(['', 'bos', '5', '5:3', '3:3', '-1:4', 'instruction ', 'all+bos+bos'])('%j is refused', (text) => {
+    expect(() => parsePositions(text)).toThrow(expect.objectContaining({ code: 'REQUEST_INVALID' }));
+  });
+});
+
+describe('tasks', () => {
+  it('run at most so many at once and keep the order of results', async () => {
+    let now = 0;
+    let most = 0;
+    const results = await runTasks([3, 1, 2, 5, 4], 2, new AbortController().signal, async (item) => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, item));
+      now -= 1;
+      return item * 10;
+    });
+    expect(results).toEqual([30, 10, 20, 50, 40]);
+    expect(most).toBe(2);
+  });
+
+  it('the first failure stops the others, is the one thrown, and no task is left running', async () => {
+    const ended: number[] = [];
+    const run = runTasks([1, 2, 3, 4], 2, new AbortController().signal, async (item, signal) => {
+      if (item === 1) throw new Error('first');
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      ended.push(item);
+      throw new Error('second');
+    });
+    await expect(run).rejects.toThrow('first');
+    expect(ended).toEqual([2]);
+  });
+});

@@ -4,6 +4,7 @@
  * order kept is the set. It looks at one token and at blocks, so its set need not flip and need not be minimal; the certificate
  * that is taken afterwards says so.
  */
+import { fault } from '../../../shared/errors/fault.js';
 import { createSeededRandom } from '../../../shared/random/seeded-random.js';
 import { type Filter, type FilterTask, isFlip, type OffSet } from './filter.js';
 
@@ -17,7 +18,23 @@ export interface PaperOptions {
   readonly seed: number;
 }
 
+/** Each order costs one evaluation a block. */
+const MAX_SEEDS = 64;
+
 export const PAPER_DEFAULTS = { blockSize: 5, threshold: 0.1, seeds: 3 } as const;
+
+/** @throws REQUEST_INVALID for options outside their ranges. */
+function assertOptions({ blockSize, threshold, seeds }: PaperOptions): void {
+  const problem =
+    blockSize < 1 || !Number.isInteger(blockSize)
+      ? `block_size is ${blockSize}; it must be a whole number of 1 or more`
+      : !(threshold > 0 && threshold <= 1)
+        ? `threshold is ${threshold}; as a change of a probability it must be above 0 and at most 1`
+        : seeds < 1 || seeds > MAX_SEEDS
+          ? `seeds is ${seeds}; 1 to ${MAX_SEEDS} random orders are allowed`
+          : undefined;
+  if (problem !== undefined) throw fault('REQUEST_INVALID', `${problem}.`);
+}
 
 const blocksOf = (order: OffSet, blockSize: number): OffSet[] => {
   const blocks: OffSet[] = [];
@@ -47,9 +64,10 @@ async function keepBlocks(task: FilterTask, order: OffSet, options: PaperOptions
   return new Set(off);
 }
 
-export const createPaperFilter =
-  (options: PaperOptions): Filter =>
-  async (task) => {
+/** @throws REQUEST_INVALID for options outside their ranges. */
+export const createPaperFilter = (options: PaperOptions): Filter => {
+  assertOptions(options);
+  return async (task) => {
     const random = createSeededRandom(options.seed).fork('paper');
     let kept: OffSet = task.byCosine;
     for (let round = 0; round < options.seeds; round++) {
@@ -59,3 +77,4 @@ export const createPaperFilter =
     }
     return kept;
   };
+};

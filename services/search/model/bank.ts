@@ -2,20 +2,13 @@
  * A bank: the ordered edits that masks choose from, each with an identity made from its own numbers. Two banks that hold the same
  * edit give it the same identity, so that an evaluation is recognised whatever bank it was asked through.
  */
+
 import { createHash } from 'node:crypto';
 import { fault } from '../../../shared/errors/fault.js';
 import type { Matrix } from '../../../shared/tensors/matrix.js';
+import { formatPositions, type Positions } from '../../../shared/tensors/positions.js';
 
-export interface PositionSpec {
-  readonly span: 'all' | 'instruction' | 'answer' | 'range';
-  /** Of a range: inclusive. */
-  readonly start: number;
-  /** Of a range: exclusive; 0 is without end. */
-  readonly end: number;
-  readonly includeBos: boolean;
-}
-
-export const EVERY_POSITION: PositionSpec = { span: 'all', start: 0, end: 0, includeBos: true };
+export const EVERY_POSITION: Positions = { span: 'all', start: 0, end: 0, includeBos: true };
 
 /** x' = x + sum_k (target_k - a_k) write_k, a = z (z > threshold), z = read x + bias; all rows of one layer. */
 export interface LayerEdits {
@@ -28,7 +21,7 @@ export interface LayerEdits {
   /** [K, d_model] */
   readonly write: Matrix;
   readonly target: Float32Array;
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
 }
 
 export interface Bank {
@@ -49,10 +42,9 @@ const bytesOf = (values: Float32Array): Uint8Array =>
 const rowOf = ({ data, cols }: Matrix, row: number): Uint8Array => bytesOf(data.subarray(row * cols, (row + 1) * cols));
 
 const identityOf = (edits: LayerEdits, row: number): string => {
-  const { span, start, end, includeBos } = edits.positions;
   const scalars = Float32Array.of(edits.bias[row]!, edits.threshold[row]!, edits.target[row]!);
   return createHash('sha256')
-    .update(`edit ${edits.layer} ${span} ${start} ${end} ${includeBos} ${edits.read.cols}\n`)
+    .update(`edit ${edits.layer} ${formatPositions(edits.positions)} ${edits.read.cols}\n`)
     .update(bytesOf(scalars))
     .update(rowOf(edits.read, row))
     .update(rowOf(edits.write, row))

@@ -1,17 +1,17 @@
 /** Which positions of a prompt an edit touches, and what kind of token stands there: one reading of the spans for all stages. */
-import type { PositionSpec } from './bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 import type { TokenizedPrompt } from './model-port.js';
 
 export type PositionKind = 'bos' | 'template' | 'content';
 
 /** Positions of the prompt, ascending; empty for edits that act on the answer alone. */
-export function editedPositions(spec: PositionSpec, tokens: TokenizedPrompt): number[] {
+export function editedPositions(spec: Positions, tokens: TokenizedPrompt): number[] {
   const [start, end] = boundsOf(spec, tokens);
   const first = Math.max(start, spec.includeBos ? 0 : 1);
   return Array.from({ length: Math.max(end - first, 0) }, (_, i) => first + i);
 }
 
-function boundsOf(spec: PositionSpec, { tokenIds, instructionStart }: TokenizedPrompt): [number, number] {
+function boundsOf(spec: Positions, { tokenIds, instructionStart }: TokenizedPrompt): [number, number] {
   const length = tokenIds.length;
   switch (spec.span) {
     case 'all':

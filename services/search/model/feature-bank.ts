@@ -1,7 +1,9 @@
 /** A bank that ablates given features, with their places in it: the SAE service orders rows its own way, callers think in features. */
+
 import { fault } from '../../../shared/errors/fault.js';
 import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
-import { type Bank, EMPTY_BANK, indexEdits, type PositionSpec } from './bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
+import { type Bank, EMPTY_BANK, indexEdits } from './bank.js';
 import type { SearchContext } from './scoring.js';
 
 export interface FeatureBank {
@@ -14,7 +16,7 @@ export interface FeatureBank {
 export async function createFeatureBank(
   context: Pick<SearchContext, 'saes' | 'signal'>,
   features: readonly FeatureId[],
-  positions: PositionSpec,
+  positions: Positions,
 ): Promise<FeatureBank> {
   const distinct = [...new Map(features.map((feature) => [formatFeature(feature), feature])).values()];
   const bank = distinct.length === 0 ? EMPTY_BANK : await context.saes.ablations(distinct, positions, context.signal);

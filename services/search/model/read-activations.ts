@@ -1,9 +1,11 @@
 /** SAE activations of one prompt at the positions that edits touch, on the clean model or with edits on. */
+
 import { fault } from '../../../shared/errors/fault.js';
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
 import { formatFeature } from '../../../shared/tensors/feature-name.js';
 import type { Matrix } from '../../../shared/tensors/matrix.js';
-import type { Bank, PositionSpec } from './bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
+import type { Bank } from './bank.js';
 import { editedPositions } from './edited-positions.js';
 import type { PreparedPrompt } from './evaluator.js';
 import type { SearchContext } from './scoring.js';
@@ -16,7 +18,7 @@ export interface PeakActivation extends FeatureId {
 
 export interface ActivationRequest {
   readonly prompt: PreparedPrompt;
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
   /** Features of each layer; undefined means all of that layer's SAE. */
   readonly layers: ReadonlyMap<number, readonly number[] | undefined>;
   readonly edits?: { readonly bank: Bank; readonly on: readonly number[] };

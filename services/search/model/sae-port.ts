@@ -1,7 +1,9 @@
 /** What the search needs of the SAEs: shapes, nearest features, sparse activations, and the rows that edits are made of. */
+
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
 import type { Matrix } from '../../../shared/tensors/matrix.js';
-import type { Bank, PositionSpec } from './bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
+import type { Bank } from './bank.js';
 
 export interface SaeShape {
   readonly layer: number;
@@ -32,5 +34,5 @@ export interface SaeSource {
     signal: AbortSignal,
   ): Promise<readonly SparseActivations[]>;
   /** The edits that ablate the features, by layer, then index. FEATURE_UNKNOWN for an index outside its SAE. */
-  ablations(features: readonly FeatureId[], positions: PositionSpec, signal: AbortSignal): Promise<Bank>;
+  ablations(features: readonly FeatureId[], positions: Positions, signal: AbortSignal): Promise<Bank>;
 }

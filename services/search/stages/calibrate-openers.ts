@@ -49,7 +49,7 @@ export async function calibrateOpeners(context: SearchContext, request: Calibrat
   const prompts = request.prompts.map(({ prompt }) => prompt);
   const answers = await answerAll(context, prompts);
   const judgements = answers.map(({ pieces, tokenIds }) => judgeAnswer(pieces.join(''), tokenIds.length));
-  const { score, openers } = await chooseScore(context, prompts[0]!, answers, judgements, request.maxDepth);
+  const { score, openers } = await chooseScore(context, answers, judgements, request.maxDepth);
   const evaluations = await scoreClean(context, request.model, prompts, score);
   const baselines = prompts.map(({ id }, i) => ({
     promptId: id,
@@ -79,12 +79,11 @@ async function answerAll(context: SearchContext, prompts: readonly Prompt[]): Pr
 
 async function chooseScore(
   context: SearchContext,
-  prompt: Prompt,
   answers: readonly Answer[],
   judgements: readonly Judgement[],
   maxDepth: number,
 ): Promise<{ score: ScoreSpec; openers: readonly Opener[] }> {
-  const { pieces } = await context.model.tokenize([prompt], ['I', ...STOCK_OPENERS], context.signal);
+  const { pieces } = await context.model.tokenize([], ['I', ...STOCK_OPENERS], context.signal);
   const [letterI, ...stockPieces] = pieces.map(({ tokenIds }) => tokenIds);
   const stock = STOCK_OPENERS.map((text, i) => ({ text, tokenIds: stockPieces[i]! }));
   const opened = answers.flatMap((answer, i) => openedAnswer(answer, judgements[i]!));

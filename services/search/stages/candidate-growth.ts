@@ -1,7 +1,9 @@
 /** Stage 2's opening: how many candidates a layer it takes until all of them off flips the prompt, if any number does. */
+
 import { fault } from '../../../shared/errors/fault.js';
 import { formatFeature } from '../../../shared/tensors/feature-name.js';
-import type { Bank, PositionSpec } from '../model/bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
+import type { Bank } from '../model/bank.js';
 import { EMPTY_BANK } from '../model/bank.js';
 import type { PreparedPrompt } from '../model/evaluator.js';
 import type { Evaluation } from '../model/model-port.js';
@@ -34,7 +36,7 @@ export async function growCandidates(
   request: {
     readonly directions: readonly LayerDirection[];
     readonly growth: readonly number[];
-    readonly positions: PositionSpec;
+    readonly positions: Positions;
   },
 ): Promise<Growth> {
   const growth = request.growth.length > 0 ? request.growth : DEFAULT_GROWTH;
@@ -60,7 +62,7 @@ async function switchAllOff(
   prompt: PreparedPrompt,
   candidates: readonly RankedFeature[],
   candidatesPerLayer: number,
-  positions: PositionSpec,
+  positions: Positions,
 ): Promise<GrowthStep> {
   const bank = await context.saes.ablations(candidates, positions, context.signal);
   const on = bank.names.map((_, i) => i);

@@ -2,10 +2,11 @@
  * Stage 2 for one prompt: candidates grow until all of them off flips it, a filter prunes them, and a certificate is taken of what
  * is left, whatever the filter claims. The result says what was tried, what it cost and what each member does.
  */
+
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 import { type Certificate, certify } from '../filter/certificate.js';
 import type { Filter, FilterTask, OffSet, PathStep } from '../filter/filter.js';
-import type { PositionSpec } from '../model/bank.js';
 import type { EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
 import type { LayerProof, Prompt, ScoreSpec } from '../model/model-port.js';
 import { openScoring, type Scoring, type SearchContext } from '../model/scoring.js';
@@ -20,7 +21,7 @@ export interface FilterPromptRequest {
   readonly directions: readonly LayerDirection[];
   /** Candidates a layer to try, ascending; empty takes DEFAULT_GROWTH. */
   readonly growth: readonly number[];
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
   readonly filter: Filter;
   readonly known: readonly EvaluationRecord[];
 }

@@ -3,8 +3,11 @@
  * is off and, switched off as well, change the score again. What wakes is read before a layer's own edits, as an edit there would
  * read it; each woken feature is then tested by ablation on the suppressed and on the intact model, for waking alone proves nothing.
  */
+
+import { fault } from '../../../shared/errors/fault.js';
 import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
-import { EMPTY_BANK, type PositionSpec } from '../model/bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
+import { EMPTY_BANK } from '../model/bank.js';
 import { kindOfPosition, type PositionKind } from '../model/edited-positions.js';
 import type { EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
 import { assertDistinctFeatures, createFeatureBank, type FeatureBank } from '../model/feature-bank.js';
@@ -20,7 +23,7 @@ export interface FindDormantRequest {
   readonly candidates: readonly FeatureId[];
   /** Layers whose whole SAEs are searched; of other layers only `candidates`. */
   readonly layers: readonly number[];
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
   /** Smallest change of the refusal score that counts, above 0. */
   readonly minEffect: number;
   readonly maxTested: number;
@@ -54,6 +57,8 @@ type LayerFeatures = ReadonlyMap<number, readonly number[] | undefined>;
 
 export async function findDormant(context: SearchContext, request: FindDormantRequest): Promise<DormantReport> {
   assertDistinctFeatures(request.set, 'The set');
+  if (!(request.minEffect > 0 && Number.isFinite(request.minEffect)))
+    throw fault('REQUEST_INVALID', `min_effect is ${request.minEffect}; it must be a number above 0.`);
   const scoring = await openScoring(context, { ...request, prompts: [request.prompt] });
   const prompt = scoring.prompts[0]!;
   const setBank = await createFeatureBank(context, request.set, request.positions);

@@ -1,7 +1,8 @@
 /** Exact 2x2 interactions: neither, one, the other and both features off, on top of a context that is off throughout. The truth that a fitted model is checked against. */
+
 import { fault } from '../../../shared/errors/fault.js';
 import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
-import type { PositionSpec } from '../model/bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 import type { EvaluationRecord } from '../model/evaluator.js';
 import { createFeatureBank } from '../model/feature-bank.js';
 import type { Prompt, ScoreSpec } from '../model/model-port.js';
@@ -17,7 +18,7 @@ export interface MeasureInteractionsRequest {
   readonly prompt: Prompt;
   readonly score: ScoreSpec;
   readonly pairs: readonly FeaturePair[];
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
   readonly context: readonly FeatureId[];
   readonly known: readonly EvaluationRecord[];
 }

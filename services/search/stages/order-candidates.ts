@@ -3,9 +3,10 @@
  * forward pass. Switching a feature off moves the residual by its activation along its decoder row, of which the cosine is the part
  * along the direction; the residual's own norm says how much that is there. It is a guess: the certificate decides.
  */
+
 import { formatFeature } from '../../../shared/tensors/feature-name.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 import type { OffSet } from '../filter/filter.js';
-import type { PositionSpec } from '../model/bank.js';
 import type { PreparedPrompt } from '../model/evaluator.js';
 import { groupByLayer, readActivations } from '../model/read-activations.js';
 import type { RankedFeature } from '../model/sae-port.js';
@@ -24,7 +25,7 @@ export async function orderCandidates(
   context: SearchContext,
   prompt: PreparedPrompt,
   candidates: readonly RankedFeature[],
-  positions: PositionSpec,
+  positions: Positions,
 ): Promise<CandidateOrder> {
   const layers = groupByLayer(candidates);
   const { peaks, residualNorms } = await readActivations(context, { prompt, positions, layers });

@@ -2,8 +2,9 @@
  * From which layer on a flip is possible at all: each layer's candidates off alone, all up to it, and it with all later ones. A late
  * feature that merely writes the opener flips everything; the profile shows whether a set found there says more than that.
  */
+
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
-import type { PositionSpec } from '../model/bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 import type { EvaluationRecord } from '../model/evaluator.js';
 import { assertDistinctFeatures, createFeatureBank } from '../model/feature-bank.js';
 import type { Prompt, ScoreSpec } from '../model/model-port.js';
@@ -14,7 +15,7 @@ export interface ProfileDepthRequest {
   readonly prompts: readonly Prompt[];
   readonly score: ScoreSpec;
   readonly candidates: readonly FeatureId[];
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
   readonly known: readonly EvaluationRecord[];
 }
 

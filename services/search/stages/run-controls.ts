@@ -2,12 +2,14 @@
  * Controls: would just any edit of that size flip the prompt? Random features at the set's layers, random features that are active on
  * the prompt, the set's own edits turned in random directions, and the selected direction ablated everywhere.
  */
+
 import { fault } from '../../../shared/errors/fault.js';
 import { createSeededRandom, type SeededRandom } from '../../../shared/random/seeded-random.js';
 import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 import { ablateEverywhere, type DirectionEdits } from '../directions/direction-edits.js';
 import type { Direction } from '../directions/mean-difference.js';
-import { EMPTY_BANK, type PositionSpec } from '../model/bank.js';
+import { EMPTY_BANK } from '../model/bank.js';
 import type { Ask, EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
 import { assertDistinctFeatures, createFeatureBank } from '../model/feature-bank.js';
 import type { Evaluation, ScoreSpec } from '../model/model-port.js';
@@ -20,7 +22,7 @@ export interface RunControlsRequest {
   readonly model: string;
   readonly cases: readonly FlipCase[];
   readonly score: ScoreSpec;
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
   readonly draws: number;
   readonly seed: number;
   /** SAE layers from which active features are drawn; empty: the set's own. */

@@ -1,8 +1,9 @@
 /** Scores of many masks over given features, for whoever fits a model to them: every mask on every prompt, or mask i on prompt i. */
+
 import { fault } from '../../../shared/errors/fault.js';
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
 import { decodeMaskIndices } from '../../../shared/tensors/mask-bits.js';
-import type { PositionSpec } from '../model/bank.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 import type { Ask, EvaluationRecord } from '../model/evaluator.js';
 import { assertDistinctFeatures, createFeatureBank } from '../model/feature-bank.js';
 import type { Evaluation, Prompt, ScoreSpec } from '../model/model-port.js';
@@ -13,7 +14,7 @@ export interface SampleMasksRequest {
   readonly prompts: readonly Prompt[];
   readonly score: ScoreSpec;
   readonly features: readonly FeatureId[];
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
   /** One bit a feature, in the order of `features`. */
   readonly masks: readonly Uint8Array[];
   readonly paired: boolean;

@@ -1,8 +1,9 @@
 /** Flips verified by text: greedy answers under each prompt's set, judged. A low token score that still reads as a refusal shows here. */
+
 import { fault } from '../../../shared/errors/fault.js';
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 import { type Judgement, judgeAnswer, type Verdict } from '../judge/judge.js';
-import type { PositionSpec } from '../model/bank.js';
 import { throwIfAborted } from '../model/evaluator.js';
 import { createFeatureBank } from '../model/feature-bank.js';
 import type { LayerProof, Prompt } from '../model/model-port.js';
@@ -19,7 +20,7 @@ export interface FlipCase {
 export interface VerifyFlipsRequest {
   readonly model: string;
   readonly cases: readonly FlipCase[];
-  readonly positions: PositionSpec;
+  readonly positions: Positions;
   readonly maxNewTokens: number;
 }
 

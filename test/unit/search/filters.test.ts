@@ -187,6 +187,17 @@ describe('paper filter', () => {
     expect(evaluations).toBeGreaterThan((320 / 5) * 3 - 10);
   });
 
+  it.each([
+    [{ blockSize: 0 }, 'block_size is 0; it must be a whole number of 1 or more.'],
+    [{ threshold: 1.5 }, 'threshold is 1.5; as a change of a probability it must be above 0 and at most 1.'],
+    [{ threshold: Number.NaN }, 'threshold is NaN; as a change of a probability it must be above 0 and at most 1.'],
+    [{ seeds: 65 }, 'seeds is 65; 1 to 64 random orders are allowed.'],
+  ])('refuses %j', (overrides, message) => {
+    expect(() => createPaperFilter({ ...options, ...overrides })).toThrow(
+      expect.objectContaining({ code: 'REQUEST_INVALID', message }),
+    );
+  });
+
   it('does not claim minimality for a set that fails it', async () => {
     const found = await run(createPaperFilter({ ...options, seeds: 1 }), { size: 120, landscape: orOf([64]) });
     expect(found.certificate.oneMinimal).toBe(false);

@@ -2,7 +2,8 @@
  * A model and SAEs whose mechanism is known, behind the search's own ports. A residual simply holds the activations of its layer's
  * features, and the refusal score is a plain function of which features are off, so that every stage can be checked against truth.
  */
-import { type Bank, createBank, type PositionSpec } from '../../../services/search/model/bank.js';
+
+import { type Bank, createBank } from '../../../services/search/model/bank.js';
 import type { EvaluationRecord } from '../../../services/search/model/evaluator.js';
 import type {
   Answer,
@@ -21,6 +22,7 @@ import type { SaeSource } from '../../../services/search/model/sae-port.js';
 import type { SearchContext, StageProgress } from '../../../services/search/model/scoring.js';
 import { fault } from '../../../shared/errors/fault.js';
 import { compareFeatures, type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
 
 export type IsOff = (feature: string) => boolean;
 
@@ -34,7 +36,7 @@ export interface Mechanism {
 }
 
 export const PLANTED_WIDTH = 40;
-export const INSTRUCTION: PositionSpec = { span: 'instruction', start: 0, end: 0, includeBos: false };
+export const INSTRUCTION: Positions = { span: 'instruction', start: 0, end: 0, includeBos: false };
 export const SCORE_SPEC = { openers: [[57, 5]], firstTokenIds: [57], iTokenId: 57 };
 export const textPrompt = (id: string): Prompt => ({ id, input: { kind: 'text', text: `question ${id}` } });
 

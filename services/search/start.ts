@@ -1,0 +1,55 @@
+/** Starts the search service: connections to its two peers, its handlers, its server. Everything it needs is an argument, so that a process may hold several. */
+import type { ServerMiddleware } from 'nice-grpc';
+import { InferenceServiceDefinition } from '../../proto/gen/refusalscope/v1/inference.js';
+import { SaeServiceDefinition } from '../../proto/gen/refusalscope/v1/sae.js';
+import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import { connect } from '../../shared/rpc/connect.js';
+import type { ServerLimits } from '../../shared/rpc/server-limits.js';
+import { startServer } from '../../shared/rpc/start-server.js';
+import { createSearchService } from './service.js';
+import { createInferenceModel } from './wire/inference-client.js';
+import { createSaeSource } from './wire/sae-client.js';
+
+export interface SearchServiceConfig {
+  /** "host:port" of the peers; they may start later, calls fail with PEER_UNAVAILABLE until then. */
+  readonly inferenceAddress: string;
+  readonly saeAddress: string;
+  /** "host:port"; port 0 picks a free one. */
+  readonly listen: string;
+  readonly logger?: Logger;
+  readonly limits?: Partial<ServerLimits>;
+  readonly middleware?: readonly ServerMiddleware[];
+}
+
+export interface RunningSearchService {
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+/** Resolves once the server listens. Throws CONFIG_INVALID if it cannot. */
+export const startSearchService = async (config: SearchServiceConfig): Promise<RunningSearchService> => {
+  const inference = connect(InferenceServiceDefinition, config.inferenceAddress);
+  const sae = connect(SaeServiceDefinition, config.saeAddress);
+  const close = () => {
+    inference.close();
+    sae.close();
+  };
+  const peers = { model: createInferenceModel(inference.client), saes: createSaeSource(sae.client) };
+  try {
+    const server = await startServer({
+      address: config.listen,
+      services: [createSearchService(peers)],
+      logger: config.logger ?? silentLogger,
+      ...(config.limits && { limits: config.limits }),
+      ...(config.middleware && { middleware: config.middleware }),
+    });
+    const stop = async () => {
+      await server.stop();
+      close();
+    };
+    return { address: server.address, stop };
+  } catch (problem) {
+    close();
+    throw problem;
+  }
+};

@@ -3,7 +3,6 @@
  * block and `count` results. No index that might miss a neighbour.
  */
 import { fault } from '../../shared/errors/fault.js';
-import { multiplyRows } from './multiply-rows.js';
 import type { Sae } from './sae.js';
 import { TopList } from './top-list.js';
 
@@ -31,15 +30,25 @@ export const findNearestFeatures = (
   const best = new TopList(count);
   for (const block of sae.decoder.blocks()) {
     checkpoint?.();
-    const products = new Float64Array(block.count);
-    multiplyRows(vector, 1, block.values, block.count, sae.dIn, products);
     for (let k = 0; k < block.count; k++) {
-      const norm = rowNorm(block.values, k, sae.dIn);
-      const cosine = norm === 0 ? 0 : products[k]! / (norm * length);
+      const { product, norm } = compareRow(block.values, k * sae.dIn, vector);
+      const cosine = norm === 0 ? 0 : product / (norm * length);
       best.offer(block.start + k, Math.max(-1, Math.min(1, cosine)));
     }
   }
   return best.descending().map(({ index, value }) => ({ index, cosine: value }));
+};
+
+/** Dot product with the vector and norm of the row at `at`, in one pass over it. */
+const compareRow = (values: Float32Array, at: number, vector: Float32Array): { product: number; norm: number } => {
+  let product = 0;
+  let squares = 0;
+  for (let i = 0; i < vector.length; i++) {
+    const value = values[at + i]!;
+    product += value * vector[i]!;
+    squares += value * value;
+  }
+  return { product, norm: Math.sqrt(squares) };
 };
 
 /** |values[row]| of a matrix [n, d], in float64. */

@@ -70,6 +70,9 @@ interface Slab {
   readonly what: string;
 }
 
+/** Rows of the file that are turned into columns together: each write then fills a cache line of 64 bytes. */
+const TURNED_ROWS = 16;
+
 /** Columns [start, start + count) of a row-major tensor [d_in, d_sae] as [count, d_in]. */
 const readSlab = (
   { source, offset, type, features, width, what }: Slab,
@@ -79,11 +82,15 @@ const readSlab = (
   const size = PLAIN_TYPE_BYTES[type];
   const out = new Float32Array(count * width);
   const bytes = new Uint8Array(count * size);
-  const values = new Float32Array(count);
-  for (let row = 0; row < width; row++) {
-    source.readInto(bytes, offset + (row * features + start) * size, what);
-    decodePlain(type, bytes, values);
-    for (let k = 0; k < count; k++) out[k * width + row] = values[k]!;
+  const values = new Float32Array(TURNED_ROWS * count);
+  for (let first = 0; first < width; first += TURNED_ROWS) {
+    const rows = Math.min(TURNED_ROWS, width - first);
+    for (let row = 0; row < rows; row++) {
+      source.readInto(bytes, offset + ((first + row) * features + start) * size, what);
+      decodePlain(type, bytes, values, row * count);
+    }
+    for (let k = 0; k < count; k++)
+      for (let row = 0; row < rows; row++) out[k * width + first + row] = values[row * count + k]!;
   }
   return out;
 };

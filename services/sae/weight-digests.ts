@@ -27,10 +27,10 @@ export class WeightDigests {
     this.known ??= this.load();
     const known = await this.known;
     const key = await keyOf(file);
-    const found = known.get(key);
+    const found = key === undefined ? undefined : known.get(key);
     if (found !== undefined) return found;
     const digest = await sha256OfFile(file);
-    known.set(key, digest);
+    if (key !== undefined) known.set(key, digest);
     await this.save(known);
     return digest;
   }
@@ -62,7 +62,8 @@ export class WeightDigests {
   }
 }
 
-const keyOf = async (file: string): Promise<string> => {
-  const { size, mtimeMs } = await stat(file);
-  return `${resolve(file)}|${size}|${mtimeMs}`;
+/** Undefined for a file that is not there: reading it will say so. */
+const keyOf = async (file: string): Promise<string | undefined> => {
+  const facts = await stat(file).catch(() => undefined);
+  return facts === undefined ? undefined : `${resolve(file)}|${facts.size}|${facts.mtimeMs}`;
 };

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BlockCache } from '../../../services/sae/block-cache.js';
 import { chooseReading } from '../../../services/sae/choose-reading.js';
 import { findSaes } from '../../../services/sae/find-saes.js';
+import { unknownScaleReadings } from '../../../services/sae/formats/unknown-scale.js';
 import { reconstruct } from '../../../services/sae/measure-fit.js';
 import { openSae } from '../../../services/sae/open-sae.js';
 import { SaeStore } from '../../../services/sae/sae-store.js';
@@ -157,4 +158,35 @@ describe('Llama Scope', () => {
       store.close();
     },
   );
+});
+
+/** Standard normal by Box and Muller, from a hash of i. */
+const noise = (i: number): number => {
+  const uniform = (salt: number) => Math.abs(Math.sin(i * 12.9898 + salt) * 43758.5453) % 1;
+  return Math.sqrt(-2 * Math.log(uniform(1) + 1e-9)) * Math.cos(2 * Math.PI * uniform(2));
+};
+
+describe('an SAE trained on scaled inputs whose scale is not in its files', () => {
+  it('waits for admission, which measures the scale and does not take it for none', () => {
+    const one = caseNamed('llamascope-r1');
+    const [stated] = findSaes([join(FIXTURES, one.folder)]);
+    const store = new SaeStore([{ ...stated!, readings: unknownScaleReadings() }], CACHE_BYTES);
+    // Noise that stays below the threshold once it is scaled, and would pass it unscaled.
+    const x = expectedOf(one.name, 'x').map((value, i) => value + 0.6 * noise(i));
+    expect(() => store.encode(9, x, D_IN, [], go)).toThrow(
+      expect.objectContaining({
+        code: 'SAE_NOT_ADMITTED',
+        message: expect.stringContaining('The files leave the normalization open.'),
+      }),
+    );
+    const { verified, reason } = store.admit(9, x, D_IN, go);
+    expect(verified).toBe(true);
+    expect(reason).toMatch(
+      /Reading "(scale sqrt\(d\) \/ mean norm, measured|each residual scaled by its own norm)" chosen/,
+    );
+    const acts = dense(store.encode(9, x, D_IN, [], go));
+    const active = (values: Float32Array) => values.map((value) => (value > 0 ? 1 : 0));
+    expect(active(acts)).toEqual(active(expectedOf(one.name, 'acts')));
+    store.close();
+  });
 });

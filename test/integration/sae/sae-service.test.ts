@@ -2,8 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, credentials, loadPackageDefinition, type ServiceError, status } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { Client, credentials, status } from '@grpc/grpc-js';
 import { createChannel, createClient } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,64 +12,25 @@ import { projectRoot } from '../../../shared/project/root.js';
 import { connect } from '../../../shared/rpc/connect.js';
 import { openSafetensors } from '../../../shared/tensor-files/safetensors.js';
 import { FIXTURES } from '../../unit/sae/sae-cases.js';
+import { type Call, callOf, createSaeClient, type Reply, type SaeClient, values, wire } from './sae-client.js';
 
-const PROTO = join(projectRoot, 'proto');
 const GOLDEN = join(projectRoot, 'test/fixtures/golden');
 const SAES = join(projectRoot, 'models/saes');
 const D = 576;
 /** grpc.health.v1.HealthCheckResponse.ServingStatus */
 const SERVING = 1;
 
-// biome-ignore format: one line a message reads best
-interface Reply {
-  saes: { layer: number; dIn: number; dSae: number; architecture: string; format: string; sha256: string; editsExact: boolean; editsNote: string;
-    admission: { verdict: string; reason: string; l0: number; fvu: number; rows: string; publishedL0: number } }[];
-  rows: { indices: number[]; values: number[] }[];
-  features: { feature: { layer: number; index: number }; cosine: number }[];
-  bank: { layers: { layer: number; read: Wire; bias: Wire; threshold: Wire; write: Wire; target: Wire; names: string[]; positions: unknown }[] };
-  admission: { verdict: string; reason: string; l0: number; fvu: number; rows: string };
-}
-interface Wire {
-  rows: number;
-  cols: number;
-  data: Buffer;
-}
-type Call = (request: object) => Promise<Reply>;
-
-const load = (file: string, name: string, address: string): Client & Record<string, (...args: never[]) => unknown> => {
-  const definition = loadSync(file, { includeDirs: [PROTO], enums: String, longs: String, defaults: true });
-  let found: unknown = loadPackageDefinition(definition);
-  for (const part of name.split('.')) found = (found as Record<string, unknown>)[part];
-  return new (found as new (...args: unknown[]) => never)(address, credentials.createInsecure(), {
-    'grpc.max_receive_message_length': -1,
-    'grpc.max_send_message_length': -1,
-  });
-};
-
 let service: Awaited<ReturnType<typeof startSaeService>>;
-let client: ReturnType<typeof load>;
-const call =
-  (method: string): Call =>
-  (request) =>
-    new Promise((resolve, reject) => {
-      const done = (error: ServiceError | null, reply: Reply) => (error ? reject(error) : resolve(reply));
-      (client[method] as (...args: unknown[]) => unknown).call(client, request, done);
-    });
+let client: SaeClient;
+const call = (method: string): Call => callOf(client, method);
 const encode = (request: object) => call('Encode')(request);
 const nearest = (request: object) => call('FindNearestFeatures')(request);
 const editRows = (request: object) => call('GetEditRows')(request);
 const admit = (request: object) => call('AdmitSae')(request);
 
-const wire = (data: Float32Array, cols: number): Wire => ({
-  rows: data.length / cols,
-  cols,
-  data: Buffer.from(data.buffer, data.byteOffset, data.byteLength),
-});
-const values = ({ data }: Wire): Float32Array => new Float32Array(new Uint8Array(data).buffer);
-
 beforeAll(async () => {
   service = await startSaeService({ saeDirs: [SAES], listen: '127.0.0.1:0' });
-  client = load('refusalscope/v1/sae.proto', 'refusalscope.v1.SaeService', service.address);
+  client = createSaeClient(service.address);
 });
 afterAll(async () => {
   client?.close();

@@ -8,7 +8,7 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 const WILDCARDS = ['0.0.0.0', '::', '[::]', ''];
 
 /** The name in a Host header, without its port, in lower case. */
-export const hostName = (header: string | undefined): string => (header ?? '').toLowerCase().replace(/:\d+$/, '');
+const hostName = (header: string | undefined): string => (header ?? '').toLowerCase().replace(/:\d+$/, '');
 
 /**
  * A test for Host headers. `hosts` are further names to accept; "*" accepts all.

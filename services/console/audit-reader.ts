@@ -1,5 +1,5 @@
 /**
- * Owns what the console may know of audits: plain data and four ways to read it, none to change it.
+ * Owns what the console may know of audits: plain data and four ways to read it, none to change it. The coordinator implements it.
  * Prevents the web pages from reaching a checkpoint, a lease or a model.
  */
 import type { AuditEvent } from '../coordinator/audit/audit-event.js';

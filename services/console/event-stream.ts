@@ -12,11 +12,11 @@ const HEARTBEAT_MS = 15_000;
 const RECONNECT_MS = 2_000;
 
 /** The wire form of one event: id, name and one line of JSON. JSON never holds a raw line break, so it cannot end the event early. */
-export const eventText = (event: AuditEvent): string =>
+const eventText = (event: AuditEvent): string =>
   `id: ${event.sequence}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`;
 
 /** The sequence a browser saw last: a whole number from 0, anything else counts as 0. */
-export function lastSeen(header: string | string[] | undefined): number {
+function lastSeen(header: string | string[] | undefined): number {
   const text = typeof header === 'string' ? header : '';
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }

@@ -13,7 +13,7 @@ import { listPage } from './pages/list-page.js';
 import { REPORT_POLICY, renderReport } from './report/render-report.js';
 
 /** Longest request target that is read, in characters; ids are at most 128. */
-export const MAX_TARGET = 1024;
+const MAX_TARGET = 1024;
 const PAGE_SIZE = 50;
 const ROUTE = /^\/audits\/([A-Za-z0-9_.-]{1,128})(\/events|\/report|\/report\.json)?$/;
 

@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http';
 import { FAULTS, isFault, type StatusName } from '../../shared/errors/fault.js';
 
 /** Nothing from elsewhere, no plug-ins, no frames, no forms. Styles and scripts come from this server alone. */
-export const CONSOLE_POLICY = [
+const CONSOLE_POLICY = [
   "default-src 'none'",
   "style-src 'self'",
   "script-src 'self'",

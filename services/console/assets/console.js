@@ -65,6 +65,7 @@
   const on = (kind, act) =>
     source.addEventListener(kind, (message) => {
       const event = JSON.parse(message.data);
+      setText('updated', `${event.time.slice(0, 10)} ${event.time.slice(11, 16)} UTC`);
       if (kind !== 'progress') addEvent(event);
       act(event);
     });

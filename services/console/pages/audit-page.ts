@@ -19,7 +19,7 @@ export function auditPage(audit: AuditSummary): string {
 <div><dt>Evaluations</dt><dd data-live="evaluations">${countText(audit.evaluations)}</dd></div>
 <div><dt>Reused</dt><dd data-live="reused">${countText(audit.evaluationsReused)}</dd></div>
 <div><dt>Started</dt><dd>${timeText(audit.createdAt)}</dd></div>
-<div><dt>Last change</dt><dd>${timeText(audit.updatedAt)}</dd></div>
+<div><dt>Last change</dt><dd data-live="updated">${timeText(audit.updatedAt)}</dd></div>
 </dl>
 ${audit.error && markup`<p class="notice warning" role="alert">${audit.error}</p>`}
 <p data-live="links"${audit.state === 'succeeded' ? '' : HIDDEN}>${links}</p>

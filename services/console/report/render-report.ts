@@ -22,7 +22,7 @@ import { saesSection } from './sections/saes.js';
 import { verificationSection } from './sections/verification.js';
 import { warningsSection } from './sections/warnings.js';
 
-const STYLE = loadAsset('base.css', 'report.css');
+const STYLE = loadAsset('base.css', 'report.css', 'charts.css', 'print.css');
 const SCRIPT = loadAsset('report.js');
 
 /** The page may run its own style and script, known by digest, and nothing else. Also sent as a header by the console. */

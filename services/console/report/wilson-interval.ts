@@ -20,6 +20,3 @@ export function wilsonInterval(count: number, total: number): Interval | undefin
   const half = (Z95 / (1 + square / total)) * Math.sqrt((share * (1 - share)) / total + square / (4 * total * total));
   return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
 }
-
-/** A total for which "nothing seen" still means little, used to word small samples with care. */
-export const SMALL_SAMPLE = 10;

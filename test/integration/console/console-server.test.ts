@@ -1,18 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningConsole, startConsole } from '../../../services/console/start-console.js';
-import { createStoreReader } from '../../../services/console/store-audit-reader.js';
+import type { Report } from '../../../services/coordinator/report/report-type.js';
 import { sampleReport } from '../../unit/console/sample-report.js';
 import { ask, sendBytes } from './raw-http.js';
-import { ScriptedStore } from './scripted-store.js';
+import { ScriptedAudits } from './scripted-audits.js';
 
-let store: ScriptedStore;
+let audits: ScriptedAudits;
 let running: RunningConsole;
 const defects: unknown[] = [];
 
 beforeEach(async () => {
-  store = new ScriptedStore();
+  audits = new ScriptedAudits();
   defects.length = 0;
-  running = await startConsole({ audits: createStoreReader(store, 10), onDefect: (cause) => defects.push(cause) });
+  running = await startConsole({ audits, onDefect: (cause) => defects.push(cause) });
 });
 afterEach(() => running.stop());
 
@@ -55,8 +55,8 @@ function parseEvent(block: string): SentEvent {
 
 describe('console pages', () => {
   it('lists audits newest first, with titles as text', async () => {
-    store.add('a-1', { title: '<script>alert(1)</script>', state: 'succeeded' });
-    store.add('a-2');
+    audits.add('a-1', { title: '<script>alert(1)</script>', state: 'succeeded' });
+    audits.add('a-2');
     const { status, body } = await ask(running.address, '/');
     expect(status).toBe(200);
     expect(body.indexOf('a-2')).toBeLessThan(body.indexOf('a-1'));
@@ -66,7 +66,7 @@ describe('console pages', () => {
   });
 
   it('pages through a long list without gaps or repeats', async () => {
-    for (let index = 0; index < 120; index++) store.add(`a-${index}`);
+    for (let index = 0; index < 120; index++) audits.add(`a-${index}`);
     const seen: string[] = [];
     for (let path: string | undefined = '/'; path !== undefined; ) {
       const { body }: { body: string } = await ask(running.address, path);
@@ -80,8 +80,8 @@ describe('console pages', () => {
   });
 
   it('shows the report as a page and as the JSON it was made from', async () => {
-    store.add('a-1');
-    store.finish('a-1', JSON.stringify(sampleReport()));
+    audits.add('a-1');
+    audits.finish('a-1', sampleReport());
     const page = await ask(running.address, '/audits/a-1/report');
     expect(page.body).toContain('switches refusal off in 16 of 18');
     expect(page.headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-/);
@@ -90,15 +90,8 @@ describe('console pages', () => {
     expect(json.headers['content-type']).toBe('application/json; charset=utf-8');
   });
 
-  it('says interrupted for an audit that no process works on', async () => {
-    store.add('a-1');
-    expect((await ask(running.address, '/audits/a-1')).body).toContain('state-running');
-    store.drop('a-1');
-    expect((await ask(running.address, '/audits/a-1')).body).toContain('state-interrupted');
-  });
-
   it('explains in words and by code what cannot be shown', async () => {
-    store.add('a-1');
+    audits.add('a-1');
     const early = await ask(running.address, '/audits/a-1/report');
     expect(early.status).toBe(409);
     expect(early.body).toContain('Audit a-1 is running and has no report');
@@ -112,8 +105,8 @@ describe('console pages', () => {
   });
 
   it('keeps the cause of a defect out of the page', async () => {
-    store.add('a-1');
-    store.readRecord = () => Promise.reject(new Error('secret path /home/x'));
+    audits.add('a-1');
+    audits.defect = new Error('secret path /home/x');
     const { status, body } = await ask(running.address, '/audits/a-1');
     expect(status).toBe(500);
     expect(body).not.toContain('secret');
@@ -121,12 +114,12 @@ describe('console pages', () => {
     expect(defects).toEqual([new Error('secret path /home/x')]);
   });
 
-  it('says that a damaged report is damaged', async () => {
-    store.add('a-1');
-    store.finish('a-1', '{"schema": "refusalsco');
+  it('says so when a report was made by another version', async () => {
+    audits.add('a-1');
+    audits.finish('a-1', { ...sampleReport(), schema: 'refusalscope.report/0' } as unknown as Report);
     const { status, body } = await ask(running.address, '/audits/a-1/report');
-    expect(status).toBe(500);
-    expect(body).toContain('The report of audit a-1 cannot be read: resume the audit to write it again.');
+    expect(status).toBe(400);
+    expect(body).toContain('schema &quot;refusalscope.report/0&quot;');
   });
 });
 
@@ -135,11 +128,11 @@ describe('events of a running audit', () => {
   const warned = { kind: 'warning', code: 'W', text: 'line\n\nevent: forged\ndata: {}' } as const;
 
   it('come as they happen, one block each, until the audit ends', async () => {
-    store.add('a-1');
-    store.emit('a-1', started);
+    audits.add('a-1');
+    audits.emit('a-1', started);
     const reading = readEvents('/audits/a-1/events', (events) => events.some(({ event }) => event === 'end-of-events'));
-    setTimeout(() => store.emit('a-1', warned), 40);
-    setTimeout(() => store.finish('a-1', '{}'), 80);
+    setTimeout(() => audits.emit('a-1', warned), 40);
+    setTimeout(() => audits.finish('a-1', sampleReport()), 80);
     const events = await reading;
     expect(events.map(({ id, event }) => [id, event])).toEqual([
       ['1', 'stage-started'],
@@ -151,8 +144,8 @@ describe('events of a running audit', () => {
   });
 
   it('go on after the last one that the browser saw', async () => {
-    store.add('a-1');
-    for (let index = 0; index < 5; index++) store.emit('a-1', started);
+    audits.add('a-1');
+    for (let index = 0; index < 5; index++) audits.emit('a-1', started);
     const ids = (events: SentEvent[]): string[] => events.map(({ id }) => id);
     expect(ids(await readEvents('/audits/a-1/events', (events) => events.length === 2, '3'))).toEqual(['4', '5']);
     expect(ids(await readEvents('/audits/a-1/events', (events) => events.length === 5, 'x'))).toEqual([
@@ -165,8 +158,8 @@ describe('events of a running audit', () => {
   });
 
   it('do not keep the console from stopping', async () => {
-    store.add('a-1');
-    store.emit('a-1', started);
+    audits.add('a-1');
+    audits.emit('a-1', started);
     const answer = await fetch(new URL('/audits/a-1/events', running.address));
     const reader = answer.body!.getReader();
     await reader.read();
@@ -179,7 +172,7 @@ describe('events of a running audit', () => {
 
 describe('what the console turns away', () => {
   it('every method but GET and HEAD', async () => {
-    store.add('a-1');
+    audits.add('a-1');
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
       const { status, headers } = await ask(running.address, '/audits/a-1', { method });
       expect([method, status, headers.allow]).toEqual([method, 405, 'GET, HEAD']);
@@ -214,7 +207,7 @@ describe('what the console turns away', () => {
   });
 
   it('frames, sniffing, caching and foreign content, by headers on every answer', async () => {
-    store.add('a-1');
+    audits.add('a-1');
     for (const path of ['/', '/audits/a-1', '/console.css', '/console.js', '/nothing']) {
       const { headers } = await ask(running.address, path);
       expect(headers['x-content-type-options']).toBe('nosniff');
@@ -227,8 +220,6 @@ describe('what the console turns away', () => {
 });
 
 describe('where the console listens', () => {
-  const audits = createStoreReader(new ScriptedStore());
-
   it('is loopback unless told otherwise', () => {
     expect(running.address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
   });

@@ -2,19 +2,18 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningConsole, startConsole } from '../../../services/console/start-console.js';
-import { createStoreReader } from '../../../services/console/store-audit-reader.js';
 import { sampleReport } from '../../unit/console/sample-report.js';
 import { chromiumPath, openBrowser, watchedPage } from './chromium.js';
-import { ScriptedStore } from './scripted-store.js';
+import { ScriptedAudits } from './scripted-audits.js';
 
 describe.skipIf(chromiumPath === undefined)('live view in Chromium', () => {
   let browser: Browser;
   let running: RunningConsole;
-  const store = new ScriptedStore();
+  const audits = new ScriptedAudits();
 
   beforeAll(async () => {
     browser = await openBrowser();
-    running = await startConsole({ audits: createStoreReader(store, 20) });
+    running = await startConsole({ audits });
   });
   afterAll(async () => {
     await browser?.close();
@@ -22,11 +21,11 @@ describe.skipIf(chromiumPath === undefined)('live view in Chromium', () => {
   });
 
   it('fills as the audit runs, shows event text as text, and leads to the report', async () => {
-    store.add('a-1', { title: 'Nightly' });
+    audits.add('a-1', { title: 'Nightly' });
     const { page, complaints, requests } = await watchedPage(browser);
     await page.goto(running.address);
     await page.getByRole('link', { name: 'Nightly' }).click();
-    store.emit('a-1', { kind: 'stage-started', stage: 'filter', number: 6, stages: 9 });
+    audits.emit('a-1', { kind: 'stage-started', stage: 'filter', number: 6, stages: 9 });
     const progress = {
       kind: 'progress',
       stage: 'filter',
@@ -34,14 +33,20 @@ describe.skipIf(chromiumPath === undefined)('live view in Chromium', () => {
       evaluationsReused: 31,
       detail: 'p003-harmful',
     } as const;
-    store.emit('a-1', { ...progress, done: 3, evaluations: 1207 });
+    audits.emit('a-1', { ...progress, done: 3, evaluations: 1207 });
     await page.getByText('filter: 3 of 18. p003-harmful').waitFor();
     expect(await page.locator('[data-live=evaluations]').textContent()).toBe('1\u202f207');
     expect(await page.locator('progress').getAttribute('value')).toBe('3');
     expect(await page.locator('progress').getAttribute('max')).toBe('18');
 
-    store.emit('a-1', { kind: 'prompt-filtered', promptId: '<b>p</b>', outcome: 'found', setSize: 2, evaluations: 40 });
-    store.emit('a-1', { kind: 'warning', code: 'W', text: '<img src=x onerror=alert(1)>' });
+    audits.emit('a-1', {
+      kind: 'prompt-filtered',
+      promptId: '<b>p</b>',
+      outcome: 'found',
+      setSize: 2,
+      evaluations: 40,
+    });
+    audits.emit('a-1', { kind: 'warning', code: 'W', text: '<img src=x onerror=alert(1)>' });
     await page.getByText('W: <img src=x onerror=alert(1)>').waitFor();
     expect(await page.locator('[data-live=prompts] tr > *').allTextContents()).toEqual([
       '<b>p</b>',
@@ -51,7 +56,8 @@ describe.skipIf(chromiumPath === undefined)('live view in Chromium', () => {
     ]);
 
     expect(await page.getByRole('link', { name: 'Open the report' }).isVisible()).toBe(false);
-    store.finish('a-1', JSON.stringify(sampleReport()));
+    expect(await page.locator('[data-live=updated]').textContent()).toBe('2026-11-20 09:13 UTC');
+    audits.finish('a-1', sampleReport());
     await page.getByRole('link', { name: 'Open the report' }).click();
     await page.getByText('switches refusal off in 16 of 18').waitFor();
     expect(complaints).toEqual([]);
@@ -60,8 +66,8 @@ describe.skipIf(chromiumPath === undefined)('live view in Chromium', () => {
   });
 
   it('asks once for the events of an audit that has ended', async () => {
-    store.add('a-2');
-    store.emit('a-2', { kind: 'ended', state: 'failed', error: 'MODEL_UNAVAILABLE' });
+    audits.add('a-2');
+    audits.emit('a-2', { kind: 'ended', state: 'failed', error: 'MODEL_UNAVAILABLE' });
     const { page, requests } = await watchedPage(browser);
     await page.goto(new URL('/audits/a-2', running.address).href);
     await page.getByText('The audit has ended: failed. MODEL_UNAVAILABLE').waitFor();

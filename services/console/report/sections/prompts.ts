@@ -9,7 +9,7 @@ import { featureName, figure, type Section } from '../page-parts.js';
 type Member = MinimalSetFacts['members'][number];
 
 /** The anchor of a searched prompt, by its place in the report: ids of callers may hold anything. */
-export const promptAnchor = (index: number): string => `prompt-${index + 1}`;
+const promptAnchor = (index: number): string => `prompt-${index + 1}`;
 
 export function promptsSection(report: Report): Section {
   const firstWords = new Map(report.prompts.map((prompt) => [prompt.id, prompt.firstWords]));

@@ -23,6 +23,8 @@ export interface CoordinatorConfig extends PeerAddresses {
   /** How long an audit waits for a peer at its start. Default 60 s. */
   readonly peerWaitMs?: number;
   readonly logger?: Logger;
+  /** The command that runs this process, for the report. */
+  readonly commandLine?: string;
   readonly createId?: () => string;
 }
 
@@ -51,6 +53,7 @@ export const startCoordinatorService = async (config: CoordinatorConfig): Promis
     logger,
     concurrency: config.concurrency ?? DEFAULT_CONCURRENCY,
     peerWaitMs: config.peerWaitMs ?? DEFAULT_PEER_WAIT_MS,
+    ...(config.commandLine !== undefined && { commandLine: config.commandLine }),
     ...(config.createId && { createId: config.createId }),
   });
   const services = [bindService(CoordinatorServiceDefinition, createCoordinatorService(audits))];

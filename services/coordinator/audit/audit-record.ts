@@ -26,6 +26,8 @@ export interface AuditRecord {
   /** Seconds of work over all processes. */
   readonly seconds: number;
   readonly resumed: number;
+  /** The command that started it, if one did. */
+  readonly commandLine?: string;
   readonly finishedStages: readonly FinishedStage[];
 }
 

@@ -24,6 +24,8 @@ export interface AuditsOptions {
   /** Prompts of one audit worked on at once. */
   readonly concurrency: number;
   readonly peerWaitMs: number;
+  /** The command that runs this process, for the report. */
+  readonly commandLine?: string;
   /** Names a new audit; default: the time and four random digits. */
   readonly createId?: () => string;
 }
@@ -63,7 +65,11 @@ export class Audits {
       );
     }
     if (earlier !== undefined) return earlier;
-    const record = newRecord((this.options.createId ?? createId)(), spec, requestId, specSha256);
+    const { commandLine } = this.options;
+    const record = {
+      ...newRecord((this.options.createId ?? createId)(), spec, requestId, specSha256),
+      ...(commandLine !== undefined && { commandLine }),
+    };
     await this.options.store.create(record, spec);
     return this.start(record, spec);
   }

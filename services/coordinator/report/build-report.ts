@@ -61,6 +61,7 @@ const describeRun = (record: AuditRecord, finishedAt: Date): RunFacts => ({
   evaluations: record.evaluations,
   evaluationsReused: record.evaluationsReused,
   resumed: record.resumed,
+  ...(record.commandLine !== undefined && { commandLine: record.commandLine }),
 });
 
 const listSettings = (spec: AuditSpec, layers: readonly number[]): Settings => ({

@@ -1,0 +1,103 @@
+/** `refusalscope audit`: an audit of any prompt file, on services of its own or on a coordinator elsewhere. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { buildSpec, FILTERS, type SpecFlags } from '../build-spec.js';
+import type { CommandContext } from '../command-context.js';
+import { followAudit } from '../follow-audit.js';
+import { addModelFlags, addStateFlag, type MeshFlags, repeatModelFlags, wholeFlag } from '../mesh-options.js';
+import { connectCoordinator, startEmbeddedCoordinator } from '../open-coordinator.js';
+import { chooseEmbeddedPairs, readPromptFile } from '../prompt-file.js';
+
+interface AuditFlags extends MeshFlags, SpecFlags {
+  readonly prompts?: string;
+  readonly textColumn?: string;
+  readonly out: string;
+  readonly connect?: string;
+  readonly requestId?: string;
+}
+
+const EMBEDDED_PAIRS = 64;
+
+const numberList = (text: string): number[] => {
+  const values = text.split(',').map((part) => part.trim());
+  if (values.some((value) => !/^\d+$/.test(value))) {
+    throw new InvalidArgumentError('It must be whole numbers with commas between them, such as 9,13,17.');
+  }
+  return values.map(Number);
+};
+
+export const addAuditCommand = (program: Command, context: CommandContext): void => {
+  const command = program.command('audit').description('audit a prompt set and write its report');
+  addSpecFlags(command)
+    .option('--out <dir>', 'where report.json and report.html go', 'refusalscope-report')
+    .option('--connect <address>', 'use the coordinator at host:port instead of starting services here')
+    .option('--request-id <id>', 'the same id with the same spec gives the same audit');
+  addStateFlag(addModelFlags(command))
+    .addHelpText(
+      'after',
+      `
+Rows of the file need a text (columns text, prompt, instruction, goal, behavior or question); label (harmful or harmless, default
+harmful), category and id are optional. A file without harmless prompts gets those of the embedded set.
+
+Examples:
+  $ npx refusalscope audit --prompts my-prompts.jsonl
+  $ npx refusalscope audit --prompts advbench.csv --text-column goal --max-prompts 20 --layers 9,13,17
+  $ npx refusalscope audit --prompts p.jsonl --filter paper --positions all --out paper-run
+  $ npx refusalscope audit --prompts p.jsonl --connect 10.0.0.7:7000`,
+    )
+    .action((flags: AuditFlags) => context.run(() => audit(flags, context)));
+};
+
+const addSpecFlags = (command: Command): Command =>
+  command
+    .option('--prompts <file>', 'JSONL or CSV file; - reads JSONL from standard input (default: the embedded pairs)')
+    .option('--text-column <name>', 'column or key that holds the text')
+    .option(
+      '--max-prompts <n>',
+      'search at most so many refused prompts, spread over the categories',
+      wholeFlag(1, 10_000),
+    )
+    .option('--layers <list>', 'SAE layers to search (default: those below 0.8 of the depth)', numberList)
+    .option(
+      '--growth <list>',
+      'candidates a layer, growing until a prompt flips (default: 10,20,50,100,200)',
+      numberList,
+    )
+    .addOption(
+      new Option('--filter <method>', 'how sets are made minimal').choices(Object.keys(FILTERS)).default('group'),
+    )
+    .option(
+      '--positions <where>',
+      'where edits act: instruction, all, answer, 3:17; +bos adds position 0',
+      'instruction',
+    )
+    .option('--masks <n>', 'masks for the factorization machine (default: 512)', wholeFlag(1, 65_536))
+    .option('--features <n>', 'features that it sees (default: 32)', wholeFlag(2, 4096))
+    .option('--draws <n>', 'control draws a prompt (default: 5)', wholeFlag(1, 1000))
+    .option('--answer-tokens <n>', 'longest answer that is judged (default: 48)', wholeFlag(1, 4096))
+    .option('--opener <text...>', "fixed openers instead of the model's own")
+    .option('--seed <n>', 'seed of everything that is drawn', wholeFlag(0, Number.MAX_SAFE_INTEGER), 0)
+    .option('--title <text>', 'a name for people')
+    .option('--redact', 'leave the first words of prompts and answers out of the report');
+
+const audit = async (flags: AuditFlags, { output, commandLine }: CommandContext) => {
+  const { prompts, added } =
+    flags.prompts === undefined
+      ? { prompts: await chooseEmbeddedPairs(EMBEDDED_PAIRS), added: 0 }
+      : await readPromptFile(flags.prompts, flags.textColumn);
+  if (added > 0) output.note(`The file has no harmless prompts: ${added} of the embedded set were added.`);
+  const spec = buildSpec(prompts, flags);
+  const coordinator =
+    flags.connect === undefined
+      ? await startEmbeddedCoordinator(flags, commandLine, output)
+      : await connectCoordinator(flags.connect);
+  try {
+    const created = await coordinator.client.createAudit({ spec, requestId: flags.requestId ?? '' });
+    const auditId = created.audit?.id ?? '';
+    output.note(`Audit ${auditId}: ${prompts.length} prompts.`);
+    const where = flags.connect === undefined ? repeatModelFlags(flags) : ` --connect ${flags.connect}`;
+    const resumeCommand = `npx refusalscope resume ${auditId}${where}`;
+    return await followAudit({ coordinator, auditId, outDir: flags.out, resumeCommand, output });
+  } finally {
+    await coordinator.close();
+  }
+};

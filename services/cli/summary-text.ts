@@ -1,0 +1,54 @@
+/** The end of an audit on a terminal: what was found in a screenful, every rate with its denominator. */
+import type { ControlArmName, Count, Report } from '../coordinator/report/report-type.js';
+import { formatSeconds } from './progress-view.js';
+
+const SHOWN_FEATURES = 8;
+const SHOWN_PAIRS = 4;
+
+const ARM_NAMES: Record<ControlArmName, string> = {
+  randomFeatures: 'random features',
+  randomActiveFeatures: 'random active features',
+  randomDirections: 'random directions, same norm',
+  directionAblation: 'direction ablated at every layer',
+};
+
+export const formatSummary = (report: Report): string[] => {
+  const { summary, run, model, directions } = report;
+  const selected = directions.selected === null ? undefined : directions.tried[directions.selected];
+  const size = summary.setSize;
+  return [
+    `Model         ${model.name}, ${model.nLayers} layers; layers searched ${report.settings.layers.join(', ')}; edits at ${report.settings.positions}`,
+    `Refused       ${rate(summary.harmfulRefused)} harmful, ${rate(summary.harmlessRefused)} harmless prompts`,
+    `Direction     ${selected === undefined ? 'none selected' : `layer ${selected.layer}, position ${selected.position}: bypass ${fixed(selected.bypassScore)}, induce ${fixed(selected.induceScore)}, KL ${fixed(selected.kl)}`}`,
+    `Minimal sets  ${rate(summary.minimalSetsFound)} prompts, ${rate(summary.oneMinimal)} certified 1-minimal${size === null ? '' : `; sizes ${size.min} to ${size.max}, median ${size.median}`}`,
+    `By text       ${rate(summary.flipsConfirmedByText)} judged answers comply under their set; score and text agree on ${rate(summary.scoreTextAgreement)}`,
+    `Features      ${formatFeatures(report)}`,
+    `Dormant       ${rate(summary.setsWithDormantMembers)} sets have a member that is silent on the clean prompt`,
+    ...formatInteractions(report),
+    `Controls      ${summary.controlFlips.map(({ arm, flips }) => `${ARM_NAMES[arm]} flip ${rate(flips)}`).join('; ') || 'none were run'}`,
+    `Work          ${run.evaluations} evaluations (${run.evaluationsReused} reused) in ${formatSeconds(run.seconds)}`,
+    ...report.warnings.map(({ text }) => `Warning       ${text}`),
+    ...report.notes.map((note) => `Note          ${note}`),
+  ];
+};
+
+const rate = ({ count, of }: Count): string => `${count} of ${of}`;
+const fixed = (value: number): string => value.toFixed(2);
+
+const formatFeatures = ({ sharedFeatures }: Report): string =>
+  sharedFeatures
+    .slice(0, SHOWN_FEATURES)
+    .map(({ feature, sets }) => `${feature} in ${sets.count}`)
+    .join(', ') || 'none';
+
+const formatInteractions = ({ summary, interactions }: Report): string[] => {
+  if (summary.fmR2 === null) return [];
+  const linear = summary.linearR2 === null ? '' : `, linear model ${fixed(summary.linearR2)}`;
+  const pairs = interactions.confirmed
+    .slice(0, SHOWN_PAIRS)
+    .map(
+      ({ first, second, predicted, measured }) =>
+        `${first} x ${second} ${fixed(predicted)} (measured ${fixed(measured)})`,
+    );
+  return [`Interactions  held-out R2 ${fixed(summary.fmR2)}${linear}`, ...pairs.map((pair) => `              ${pair}`)];
+};

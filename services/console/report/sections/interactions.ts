@@ -107,7 +107,7 @@ const pairTable = (confirmed: readonly ConfirmedPair[]): Markup => {
     caption: 'Strongest pairs: predicted and measured (nats; means over the prompts)',
     rows: confirmed,
     columns: [
-      { title: 'pair', cell: (row: ConfirmedPair) => markup`${featureName(row.first)} × ${featureName(row.second)}` },
+      { title: 'pair', cell: (row: ConfirmedPair) => featureName(`${row.first} × ${row.second}`) },
       { title: 'predicted', cell: (row) => changeText(row.predicted), value: (row) => row.predicted },
       { title: 'measured', cell: (row) => changeText(row.measured), value: (row) => row.measured },
       { title: 'prompts', cell: (row) => countText(row.prompts.length), value: (row) => row.prompts.length },

@@ -110,6 +110,11 @@ export class OnnxGraph {
     return key;
   }
 
+  /** `x` in another element type. */
+  cast(x: Value, type: ElementType): Value {
+    return this.node('Cast', [x], { to: ELEMENT_TYPES[type] });
+  }
+
   /** Adds a node with one output and returns it. */
   node(op: string, inputs: readonly Value[], attributes: Record<string, AttributeValue> = {}, domain = ''): Value {
     return this.nodeOutputs(op, inputs, 1, attributes, domain)[0];

@@ -50,9 +50,17 @@ function blockTensors(spec: ModelSpec, prefix: string): ExpectedTensor[] {
   const { dModel, ffDim, headDim } = spec;
   const query = spec.nHeads * headDim;
   const keys = spec.nKvHeads * headDim;
-  const attention = linear(`${prefix}.self_attn`, { q_proj: [query, dModel], k_proj: [keys, dModel], v_proj: [keys, dModel] }, spec.attentionBias);
+  const attention = linear(
+    `${prefix}.self_attn`,
+    { q_proj: [query, dModel], k_proj: [keys, dModel], v_proj: [keys, dModel] },
+    spec.attentionBias,
+  );
   const output = linear(`${prefix}.self_attn`, { o_proj: [dModel, query] }, false);
-  const mlp = linear(`${prefix}.mlp`, { gate_proj: [ffDim, dModel], up_proj: [ffDim, dModel], down_proj: [dModel, ffDim] }, false);
+  const mlp = linear(
+    `${prefix}.mlp`,
+    { gate_proj: [ffDim, dModel], up_proj: [ffDim, dModel], down_proj: [dModel, ffDim] },
+    false,
+  );
   const norm = (name: string, size: number) => ({ name: `${prefix}.${name}.weight`, shape: [size] });
   const fourNorms = isFamily(spec.architecture) && FAMILIES[spec.architecture].fourNorms;
   return [
@@ -65,7 +73,11 @@ function blockTensors(spec: ModelSpec, prefix: string): ExpectedTensor[] {
   ];
 }
 
-const linear = (prefix: string, shapes: Readonly<Record<string, readonly [number, number]>>, biasNeeded: boolean): ExpectedTensor[] =>
+const linear = (
+  prefix: string,
+  shapes: Readonly<Record<string, readonly [number, number]>>,
+  biasNeeded: boolean,
+): ExpectedTensor[] =>
   Object.entries(shapes).flatMap(([name, shape]) => [
     { name: `${prefix}.${name}.weight`, shape },
     { name: `${prefix}.${name}.bias`, shape: [shape[0]], optional: !biasNeeded },

@@ -1,145 +1,141 @@
 /**
- * A GGUF file seen as a model: its ModelSpec, and its tensors under Hugging Face names. Owns the differences between the two
- * worlds, above all the row order of q and k in "llama" files, which the converter permutes for its own RoPE.
+ * The metadata of a GGUF file as a ModelSpec. Where the format leaves a number out (Gemma's query scale, say), the value is the one
+ * that llama.cpp has in its code for that family.
  */
-import { fault } from '../../../shared/errors/fault.js';
+
 import type { GgufFile } from '../../../shared/tensor-files/gguf.js';
-import type { RowRange, TensorInfo, TensorSource } from '../../../shared/tensor-files/tensor-source.js';
-import type { ModelSpec } from './model-spec.js';
+import { corruptFile, unsupportedFile } from '../../../shared/tensor-files/tensor-file-faults.js';
+import {
+  embeddingScaleOf,
+  FAMILIES,
+  FAMILY_NAMES,
+  type Family,
+  type FamilyName,
+  isFamily,
+  slidingLayers,
+} from './families.js';
+import type { ModelSpec, RopeSpec } from './model-spec.js';
+import { linearRope } from './rope-scaling.js';
 
-const TOP: Readonly<Record<string, string>> = {
-  'model.embed_tokens.weight': 'token_embd.weight',
-  'model.norm.weight': 'output_norm.weight',
-  'lm_head.weight': 'output.weight',
-};
+/** The 27B models of Gemma 2 and 3, told by their layers, scale queries by d / heads and not by the width of a head. */
+const SCALED_BY_MODEL_WIDTH: Readonly<Record<string, number>> = { gemma2: 46, gemma3: 62 };
 
-const IN_BLOCK: Readonly<Record<string, string>> = {
-  input_layernorm: 'attn_norm',
-  post_attention_layernorm: 'ffn_norm',
-  'self_attn.q_proj': 'attn_q',
-  'self_attn.k_proj': 'attn_k',
-  'self_attn.v_proj': 'attn_v',
-  'self_attn.o_proj': 'attn_output',
-  'self_attn.q_norm': 'attn_q_norm',
-  'self_attn.k_norm': 'attn_k_norm',
-  'mlp.gate_proj': 'ffn_gate',
-  'mlp.up_proj': 'ffn_up',
-  'mlp.down_proj': 'ffn_down',
-};
+/** Bounds of metadata numbers: far beyond any model, small enough that no product overflows. */
+const MAX_COUNT = 100_000_000;
 
-/** "model.layers.3.mlp.up_proj.weight" -> "blk.3.ffn_up.weight" */
-export function ggufName(name: string): string {
-  const top = TOP[name];
-  if (top !== undefined) return top;
-  const match = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name);
-  const inner = match ? IN_BLOCK[match[2]] : undefined;
-  if (!match || inner === undefined) return name;
-  return `blk.${match[1]}.${inner}.${match[3]}`;
-}
-
-/** The numbers of the model. Faults: TENSOR_FILE_CORRUPT (a key has another type), TENSOR_FILE_UNSUPPORTED (missing or other family). */
+/** Faults: TENSOR_FILE_CORRUPT (a key is missing or out of bounds), TENSOR_FILE_UNSUPPORTED (another family or RoPE scaling). */
 export function ggufSpec(file: GgufFile): ModelSpec {
-  const architecture = file.text('general.architecture') ?? 'none';
-  const required = (key: string): number => {
-    const value = file.number(`${architecture}.${key}`);
-    if (value !== undefined && Number.isFinite(value) && value > 0) return value;
-    throw fault(
-      'TENSOR_FILE_CORRUPT',
-      `${file.path}: metadata "${architecture}.${key}" must be a positive number; it is ${value}.`,
+  const { architecture, keys } = openKeys(file);
+  const family: Family = FAMILIES[architecture];
+  const nHeads = keys.count('attention.head_count');
+  const dModel = keys.count('embedding_length');
+  const nLayers = keys.count('block_count');
+  const nKvHeads = keys.optionalCount('attention.head_count_kv') ?? nHeads;
+  const headDim = keys.optionalCount('attention.key_length') ?? dModel / nHeads;
+  if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
+    throw corruptFile(file.path, 'the width of an attention head', headDim, 'it must be an even integer');
+  }
+  if (nHeads % nKvHeads !== 0) {
+    throw corruptFile(
+      file.path,
+      `metadata "${architecture}.attention.head_count_kv"`,
+      nKvHeads,
+      `it must divide the ${nHeads} heads`,
     );
-  };
-  const nHeads = required('attention.head_count');
-  const dModel = required('embedding_length');
-  const nLayers = required('block_count');
-  const headDim = file.number(`${architecture}.attention.key_length`) ?? dModel / nHeads;
+  }
+  const slidingWindow = keys.optionalCount('attention.sliding_window');
+  const width = SCALED_BY_MODEL_WIDTH[architecture] === nLayers ? dModel / nHeads : headDim;
   return {
     architecture,
     nLayers,
     dModel,
     nHeads,
-    nKvHeads: file.number(`${architecture}.attention.head_count_kv`) ?? nHeads,
+    nKvHeads,
     headDim,
-    ffDim: required('feed_forward_length'),
+    ffDim: keys.count('feed_forward_length'),
     vocabSize: file.info('token_embd.weight').shape[0],
-    contextLength: required('context_length'),
-    rmsEpsilon: required('attention.layer_norm_rms_epsilon'),
-    rope: { theta: file.number(`${architecture}.rope.freq_base`) ?? 10_000 },
+    contextLength: keys.count('context_length'),
+    rmsEpsilon: keys.required('attention.layer_norm_rms_epsilon'),
+    rope: ropeOf(file, keys, family, headDim),
+    localRope:
+      family.localTheta === undefined ? undefined : { theta: keys.positive('rope.freq_base_swa') ?? family.localTheta },
     tiedEmbeddings: !file.has('output.weight'),
-    embeddingScale: 1,
+    embeddingScale: embeddingScaleOf(family, dModel),
+    // The converter adds Gemma's 1 to the norms that it writes.
     normOffset: 0,
-    activation: 'silu',
-    queryScale: headDim ** -0.5,
-    attentionBias: file.has('blk.0.attn_q.bias'),
-    queryKeyNorm: file.has('blk.0.attn_q_norm.weight'),
-    isLocal: Array.from({ length: nLayers }, () => false),
+    activation: family.activation,
+    queryScale: width ** -0.5,
+    attentionBias: family.alwaysQkvBias || file.has('blk.0.attn_q.bias'),
+    queryKeyNorm: family.queryKeyNorm,
+    attentionSoftcap: keys.positive('attn_logit_softcapping') ?? family.defaults.attentionSoftcap,
+    logitSoftcap: keys.positive('final_logit_softcapping') ?? family.defaults.logitSoftcap,
+    slidingWindow,
+    isLocal: slidingLayers(nLayers, slidingWindow === undefined ? undefined : slidingPattern(keys, family)),
   };
 }
 
-/** The file's tensors under Hugging Face names, rows in Hugging Face order. */
-export class GgufWeights implements TensorSource {
-  constructor(
-    private readonly file: GgufFile,
-    private readonly spec: ModelSpec,
-  ) {}
+/** Files of Mistral say "llama": their window, where the file has one, is on in every layer. */
+const slidingPattern = (keys: Keys, family: Family): number =>
+  keys.optionalCount('attention.sliding_window_pattern') ?? family.slidingPattern ?? 1;
 
-  get path(): string {
-    return this.file.path;
+function ropeOf(file: GgufFile, keys: Keys, family: Family, headDim: number): RopeSpec {
+  const theta = keys.positive('rope.freq_base') ?? family.theta;
+  if (file.has('rope_freqs.weight')) {
+    const divisors = [...file.readFloat32('rope_freqs.weight')];
+    if (divisors.length === headDim / 2 && divisors.every((value) => Number.isFinite(value) && value > 0)) {
+      return { theta, frequencyDivisors: divisors };
+    }
+    throw corruptFile(
+      file.path,
+      'tensor "rope_freqs.weight"',
+      `${divisors.length} values`,
+      `it must hold ${headDim / 2} positive ones`,
+    );
   }
-
-  list(): readonly TensorInfo[] {
-    return this.file.list();
-  }
-
-  has(name: string): boolean {
-    return this.file.has(ggufName(name));
-  }
-
-  info(name: string): TensorInfo {
-    return this.file.info(ggufName(name));
-  }
-
-  readFloat32(name: string, rows?: RowRange): Float32Array {
-    const headCount = this.permutedHeads(name);
-    if (headCount === undefined) return this.file.readFloat32(ggufName(name), rows);
-    const whole = unpermute(this.file.readFloat32(ggufName(name)), headCount, this.info(name).shape);
-    if (rows === undefined) return whole;
-    const width = whole.length / this.info(name).shape[0];
-    return whole.slice(rows.start * width, (rows.start + rows.count) * width);
-  }
-
-  readColumns(name: string, columns: readonly number[]): Float32Array {
-    if (this.permutedHeads(name) === undefined) return this.file.readColumns(ggufName(name), columns);
-    throw fault('UNSUPPORTED', `Columns of ${name} are not read from GGUF files, whose rows stand in another order.`);
-  }
-
-  close(): void {
-    this.file.close();
-  }
-
-  private permutedHeads(name: string): number | undefined {
-    if (this.spec.architecture !== 'llama') return undefined;
-    if (/self_attn\.q_proj\./.test(name)) return this.spec.nHeads;
-    if (/self_attn\.k_proj\./.test(name)) return this.spec.nKvHeads;
-    return undefined;
-  }
+  const kind = keys.text('rope.scaling.type') ?? 'none';
+  if (kind === 'none') return { theta };
+  if (kind === 'linear') return linearRope(theta, headDim, keys.positive('rope.scaling.factor') ?? 1);
+  throw unsupportedFile(file.path, 'metadata "rope.scaling.type"', kind, 'none, linear and Llama 3 frequencies are.');
 }
 
-/**
- * Undoes the converter's permutation: within each head it interleaves the two halves of the rotary pairs (row 2i + j of the file
- * is row j * half + i of the model).
- */
-function unpermute(data: Float32Array, headCount: number, shape: readonly number[]): Float32Array {
-  const rows = shape[0];
-  const width = data.length / rows;
-  const half = rows / headCount / 2;
-  const out = new Float32Array(data.length);
-  for (let head = 0; head < headCount; head++) {
-    for (let i = 0; i < half; i++) {
-      for (let j = 0; j < 2; j++) {
-        const from = (head * half * 2 + 2 * i + j) * width;
-        out.set(data.subarray(from, from + width), (head * half * 2 + j * half + i) * width);
-      }
-    }
+/** Typed, bounded access to the keys of the file's architecture. */
+interface Keys {
+  required(key: string): number;
+  positive(key: string): number | undefined;
+  count(key: string): number;
+  optionalCount(key: string): number | undefined;
+  text(key: string): string | undefined;
+}
+
+function openKeys(file: GgufFile): { architecture: FamilyName; keys: Keys } {
+  const architecture = file.text('general.architecture') ?? 'none';
+  if (!isFamily(architecture)) {
+    throw unsupportedFile(file.path, 'metadata "general.architecture"', architecture, `Supported are ${FAMILY_NAMES}.`);
   }
-  return out;
+  const wrong = (key: string, value: number | undefined, limit: string) =>
+    corruptFile(file.path, `metadata "${architecture}.${key}"`, value ?? 'missing', limit);
+  const positive = (key: string): number | undefined => {
+    const value = file.number(`${architecture}.${key}`);
+    if (value === undefined || (Number.isFinite(value) && value > 0)) return value;
+    throw wrong(key, value, 'it must be a positive number');
+  };
+  const optionalCount = (key: string): number | undefined => {
+    const value = positive(key);
+    if (value === undefined || (Number.isInteger(value) && value <= MAX_COUNT)) return value;
+    throw wrong(key, value, `it must be an integer of at most ${MAX_COUNT}`);
+  };
+  const needed = (key: string, value: number | undefined): number => {
+    if (value !== undefined) return value;
+    throw wrong(key, undefined, 'it must be a positive number');
+  };
+  return {
+    architecture,
+    keys: {
+      positive,
+      optionalCount,
+      required: (key) => needed(key, positive(key)),
+      count: (key) => needed(key, optionalCount(key)),
+      text: (key) => file.text(`${architecture}.${key}`),
+    },
+  };
 }

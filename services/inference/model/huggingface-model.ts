@@ -90,7 +90,10 @@ function ropeOf(config: HuggingfaceConfig, type: LayerType, headDim: number): Ro
   const { text, path } = config;
   const family: Family = FAMILIES[config.family];
   const isLocal = type === 'sliding_attention';
-  const written = text.rope_parameters as Partial<Record<LayerType, RopeParameters | null>> & RopeParameters | null | undefined;
+  const written = text.rope_parameters as
+    | (Partial<Record<LayerType, RopeParameters | null>> & RopeParameters)
+    | null
+    | undefined;
   const byType = written?.full_attention !== undefined || written?.sliding_attention !== undefined;
   // The old form's scaling is for the global layers.
   const parameters = (byType ? written?.[type] : isLocal ? undefined : (written ?? text.rope_scaling)) ?? {};
@@ -106,12 +109,18 @@ function ropeOf(config: HuggingfaceConfig, type: LayerType, headDim: number): Ro
   if (kind === 'default') return { theta };
   if (kind === 'linear') return linearRope(theta, headDim, number('factor'));
   if (kind !== 'llama3') {
-    throw unsupportedFile(path, `"${key}.rope_type"`, kind, 'default, linear and llama3 are. Remove the scaling for prompts within the original context.');
+    throw unsupportedFile(
+      path,
+      `"${key}.rope_type"`,
+      kind,
+      'default, linear and llama3 are. Remove the scaling for prompts within the original context.',
+    );
   }
   return llama3Rope(theta, headDim, {
     factor: number('factor'),
     lowFrequencyFactor: number('low_freq_factor'),
     highFrequencyFactor: number('high_freq_factor'),
-    originalContext: parameters.original_max_position_embeddings ?? text.max_position_embeddings ?? family.contextLength,
+    originalContext:
+      parameters.original_max_position_embeddings ?? text.max_position_embeddings ?? family.contextLength,
   });
 }

@@ -1,13 +1,15 @@
 /**
- * A PEFT LoRA adapter (Hu et al. 2021) merged while weights are read: W + (alpha / r) B A. Prevents an adapter of another model
- * from being applied: every pair is checked against the base weight's shape before the first read.
+ * A PEFT LoRA adapter (Hu et al. 2021): for some weights W of a model, W + (alpha / r) B A. Prevents an adapter of another model
+ * from being applied: every pair is checked against the base weight's shape when it is opened, and a tensor that is not understood
+ * is refused, not left out.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { fault } from '../../../shared/errors/fault.js';
 import { openSafetensors } from '../../../shared/tensor-files/safetensors.js';
-import type { RowRange, TensorInfo, TensorSource } from '../../../shared/tensor-files/tensor-source.js';
+import { quoted, unsupportedFile } from '../../../shared/tensor-files/tensor-file-faults.js';
+import type { RowRange, TensorSource } from '../../../shared/tensor-files/tensor-source.js';
 
 const AdapterConfig = z.object({
   peft_type: z.literal('LORA'),
@@ -22,92 +24,76 @@ const AdapterConfig = z.object({
   alpha_pattern: z.record(z.string(), z.number()).nullish(),
 });
 
-interface LowRank {
-  readonly a: string;
-  readonly b: string;
+/** One weight's change: scale * B A with A [rank, in] and B [out, rank]. */
+export interface LowRank {
   readonly rank: number;
   readonly scale: number;
 }
 
+interface Pair extends LowRank {
+  readonly a: string;
+  readonly b: string;
+}
+
+const CONFIG = 'adapter_config.json';
 const FILE = 'adapter_model.safetensors';
 
-export class LoraMergedWeights implements TensorSource {
-  private readonly pairs: ReadonlyMap<string, LowRank>;
-  private readonly adapter: TensorSource;
+export class LoraAdapter {
+  private readonly pairs: ReadonlyMap<string, Pair>;
+  private readonly tensors: TensorSource;
+  /** The files that decide what it does. */
+  readonly files: readonly string[];
 
-  /** `folder` holds adapter_config.json and adapter_model.safetensors. Faults: FILE_NOT_FOUND, TENSOR_FILE_*, SHAPE_MISMATCH. */
-  constructor(
-    private readonly base: TensorSource,
-    folder: string,
-  ) {
-    const config = readConfig(join(folder, 'adapter_config.json'));
-    this.adapter = openSafetensors(join(folder, FILE));
+  /** Faults: FILE_NOT_FOUND, TENSOR_FILE_CORRUPT, TENSOR_FILE_UNSUPPORTED, SHAPE_MISMATCH (for another model than `base`). */
+  constructor(folder: string, base: TensorSource) {
+    this.files = [CONFIG, FILE].map((name) => join(folder, name));
+    const config = readConfig(this.files[0]);
+    this.tensors = openSafetensors(this.files[1]);
     try {
-      this.pairs = findPairs(this.adapter, config);
-      for (const [name, pair] of this.pairs) this.checkShapes(name, pair);
+      this.pairs = findPairs(this.tensors, config);
+      for (const [name, pair] of this.pairs) this.assertFits(base, name, pair);
     } catch (thrown) {
-      this.adapter.close();
+      this.tensors.close();
       throw thrown;
     }
   }
 
-  get path(): string {
-    return this.base.path;
+  /** What it adds to a weight, by the weight's name; undefined: nothing. */
+  find(name: string): LowRank | undefined {
+    return this.pairs.get(name);
   }
-  list(): readonly TensorInfo[] {
-    return this.base.list();
+
+  /** A of a weight that `find` knows, [rank, in]. */
+  readA(name: string): Float32Array {
+    return this.tensors.readFloat32((this.pairs.get(name) as Pair).a);
   }
-  has(name: string): boolean {
-    return this.base.has(name);
+
+  /** B of a weight that `find` knows, or some of its rows, [out, rank]. */
+  readB(name: string, rows?: RowRange): Float32Array {
+    return this.tensors.readFloat32((this.pairs.get(name) as Pair).b, rows);
   }
-  info(name: string): TensorInfo {
-    return this.base.info(name);
-  }
-  readColumns(name: string, columns: readonly number[]): Float32Array {
-    if (!this.pairs.has(name)) return this.base.readColumns(name, columns);
-    throw fault('UNSUPPORTED', `Columns of ${name} are not read under an adapter.`);
-  }
+
   close(): void {
-    this.base.close();
-    this.adapter.close();
+    this.tensors.close();
   }
 
-  readFloat32(name: string, rows?: RowRange): Float32Array {
-    const weight = this.base.readFloat32(name, rows);
-    const pair = this.pairs.get(name);
-    if (pair !== undefined) {
-      addLowRank(
-        weight,
-        this.adapter.readFloat32(pair.b, rows),
-        this.adapter.readFloat32(pair.a),
-        pair.rank,
-        pair.scale,
-      );
-    }
-    return weight;
-  }
-
-  private checkShapes(name: string, { a, b, rank }: LowRank): void {
-    if (!this.base.has(name)) {
+  private assertFits(base: TensorSource, name: string, { a, b, rank }: Pair): void {
+    if (!base.has(name)) {
       throw fault(
         'SHAPE_MISMATCH',
-        `The adapter changes ${name}, which the model does not have: it is for another model.`,
+        `The adapter changes ${quoted(name)}, which the model does not have: it is for another model.`,
       );
     }
-    const [out, width] = this.base.info(name).shape;
-    const [aRows, aColumns] = this.adapter.info(a).shape;
-    const [bRows, bColumns] = this.adapter.info(b).shape;
+    const [out, width] = base.info(name).shape;
+    const [aRows, aColumns] = this.tensors.info(a).shape;
+    const [bRows, bColumns] = this.tensors.info(b).shape;
     if (aRows === rank && bColumns === rank && aColumns === width && bRows === out) return;
     throw fault(
       'SHAPE_MISMATCH',
-      `The adapter's ${name} is [${bRows}, ${bColumns}] x [${aRows}, ${aColumns}] with rank ${rank}; the model's weight is [${out}, ${width}]. Use the adapter that was trained on this model.`,
+      `The adapter's ${quoted(name)} is [${bRows}, ${bColumns}] x [${aRows}, ${aColumns}] with rank ${rank}; the model's weight is [${out}, ${width}]. Use the adapter that was trained on this model.`,
     );
   }
 }
-
-/** The weights with the adapter merged in, or as they are where no adapter is given. */
-export const withAdapter = (base: TensorSource, folder: string | undefined): TensorSource =>
-  folder === undefined ? base : new LoraMergedWeights(base, folder);
 
 function readConfig(path: string): z.infer<typeof AdapterConfig> {
   let text: string;
@@ -133,37 +119,38 @@ function readConfig(path: string): z.infer<typeof AdapterConfig> {
   );
 }
 
-function findPairs(adapter: TensorSource, config: z.infer<typeof AdapterConfig>): Map<string, LowRank> {
-  const pairs = new Map<string, LowRank>();
+function findPairs(adapter: TensorSource, config: z.infer<typeof AdapterConfig>): Map<string, Pair> {
+  const pairs = new Map<string, Pair>();
   for (const { name } of adapter.list()) {
-    const match = /^(?:base_model\.model\.)?(.+)\.lora_A(?:\.default)?\.weight$/.exec(name);
-    if (!match) continue;
+    const match = /^(?:base_model\.model\.)?(.+)\.lora_(A|B)(?:\.default)?\.weight$/.exec(name);
+    if (!match) throw unsupportedFile(adapter.path, 'a tensor', name, 'Only lora_A and lora_B of linear layers are.');
+    if (match[2] === 'B') continue;
     const target = match[1];
-    const rank = patternValue(config.rank_pattern, target) ?? config.r;
-    const alpha = patternValue(config.alpha_pattern, target) ?? config.lora_alpha;
+    const rank = patternValue(adapter.path, config.rank_pattern, target) ?? config.r;
+    const alpha = patternValue(adapter.path, config.alpha_pattern, target) ?? config.lora_alpha;
     const scale = alpha / (config.use_rslora ? Math.sqrt(rank) : rank);
-    pairs.set(`${target}.weight`, { a: name, b: name.replace('.lora_A', '.lora_B'), rank, scale });
+    pairs.set(`${modelName(target)}.weight`, { a: name, b: name.replace('.lora_A', '.lora_B'), rank, scale });
   }
   if (pairs.size > 0) return pairs;
   throw fault('TENSOR_FILE_UNSUPPORTED', `${adapter.path} has no lora_A tensors: it is not a LoRA adapter.`);
 }
 
-/** PEFT matches a pattern's key against the end of the module's name. */
-function patternValue(pattern: Record<string, number> | null | undefined, target: string): number | undefined {
-  const key = Object.keys(pattern ?? {}).find((suffix) => target === suffix || target.endsWith(`.${suffix}`));
-  return key === undefined ? undefined : pattern?.[key];
+/** The module's name in a plain text model, wherever a multimodal one nests it. */
+function modelName(target: string): string {
+  const inBlock = /(?:^|\.)(layers\.\d+\..+)$/.exec(target);
+  return inBlock ? `model.${inBlock[1]}` : target.replace(/^language_model\./, '');
 }
 
-/** w [n, m] += scale * b [n, r] a [r, m], in place. */
-function addLowRank(w: Float32Array, b: Float32Array, a: Float32Array, rank: number, scale: number): void {
-  const columns = a.length / rank;
-  const rows = b.length / rank;
-  for (let i = 0; i < rows; i++) {
-    const row = w.subarray(i * columns, (i + 1) * columns);
-    for (let k = 0; k < rank; k++) {
-      const factor = scale * b[i * rank + k];
-      const aRow = a.subarray(k * columns, (k + 1) * columns);
-      for (let j = 0; j < columns; j++) row[j] += factor * aRow[j];
-    }
+/** PEFT matches a pattern's key, a regular expression, against the end of the module's name; plain names are read here. */
+function patternValue(
+  path: string,
+  pattern: Record<string, number> | null | undefined,
+  target: string,
+): number | undefined {
+  for (const [key, value] of Object.entries(pattern ?? {})) {
+    if (!/^[\w.]+$/.test(key))
+      throw unsupportedFile(path, 'a key of rank_pattern or alpha_pattern', key, 'Plain module names are.');
+    if (target === key || target.endsWith(`.${key}`)) return value;
   }
+  return undefined;
 }

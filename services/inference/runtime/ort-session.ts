@@ -9,6 +9,10 @@ export interface RuntimeOptions {
   readonly threads: number;
   /** "cpu" or an execution provider of onnxruntime such as "cuda". */
   readonly device: string;
+  /** Folder that the locations of external initializers are relative to; they must not lead out of it. */
+  readonly weightsFolder?: string;
+  /** Compute what only depends on weights once, at load. Default true; false keeps 16-bit weights as they are stored. */
+  readonly foldConstants?: boolean;
 }
 
 export type TensorData = Float32Array | BigInt64Array;
@@ -16,6 +20,17 @@ export type TensorData = Float32Array | BigInt64Array;
 export interface Feed {
   readonly data: TensorData;
   readonly dims: readonly number[];
+}
+
+function extraSettings({ weightsFolder, foldConstants = true }: RuntimeOptions): Record<string, unknown> {
+  return {
+    session: {
+      // Threads that wait without spinning leave the cores to the other services on a small machine.
+      intra_op: { allow_spinning: '0' },
+      ...(weightsFolder === undefined ? {} : { model_external_initializers_file_folder_path: weightsFolder }),
+    },
+    ...(foldConstants ? {} : { optimization: { disable_specified_optimizers: 'ConstantFolding' } }),
+  };
 }
 
 export class OrtSession {
@@ -29,8 +44,7 @@ export class OrtSession {
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
       enableCpuMemArena: false,
-      // Threads that wait without spinning leave the cores to the other services on a small machine.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+      extra: extraSettings(options),
     };
     try {
       const session =

@@ -2,7 +2,7 @@
  * Gemma 2 (Gemma Team 2024) and Gemma 3 text (2025): a norm before and after both halves of the block. What else sets them apart is
  * in the spec: soft-capping in Gemma 2; norms on queries and keys, and two sets of rotary frequencies, in Gemma 3.
  */
-import { type BlockContext, attention, gatedMlp, rmsNorm } from '../layers.js';
+import { attention, type BlockContext, gatedMlp, rmsNorm } from '../layers.js';
 import type { Value } from '../onnx-graph.js';
 
 export function gemmaBlock(block: BlockContext, x: Value, keep: (value: Value) => Value): Value {

@@ -64,15 +64,22 @@ export class StateCache {
 
   /** Drops least recently used leaves that nobody uses until the budget is kept or none is left. */
   evict(): void {
-    if (this.total <= this.maxBytes) return;
+    // A state becomes a leaf when its last child goes, so that one pass may not be enough.
+    while (this.total > this.maxBytes && this.dropLeaves());
+  }
+
+  /** One pass, oldest first; whether anything went. */
+  private dropLeaves(): boolean {
+    const before = this.used.size;
     for (const [node, bytes] of this.used) {
+      if (this.total <= this.maxBytes) break;
       if (node.users > 0 || node.children.size > 0) continue;
       this.used.delete(node);
       this.total -= bytes;
       if (node.parent === undefined) this.roots.delete(node.key);
       else node.parent.children.delete(node.key);
-      if (this.total <= this.maxBytes) return;
     }
+    return this.used.size < before;
   }
 
   clear(): void {

@@ -20,7 +20,7 @@ export interface TreeOptions {
   readonly learningRate: number;
   /** Rows a leaf must hold. */
   readonly minLeafRows: number;
-  /** Pairs handed to the final ridge, as a multiple of K. */
+  /** Pairs handed to the final ridge, as a multiple of K; at most a quarter of the training rows. */
   readonly pairsPerFeature: number;
 }
 
@@ -55,7 +55,9 @@ export function* fitBoostedTrees(data: FitData, given: Partial<TreeOptions> = {}
     );
   const options = { ...TREE_DEFAULTS, ...given };
   const { leaves, trees, treeLoss } = yield* boost(data, options);
-  const pairs = choosePairs(expandPairs(leaves), Math.ceil(options.pairsPerFeature * data.design.columns));
+  // About as many terms as rows is where a regression is at its worst: stay well below.
+  const limit = Math.min(options.pairsPerFeature * data.design.columns, data.split.train.length / 4);
+  const pairs = choosePairs(expandPairs(leaves), Math.ceil(limit));
   return { ...(yield* fitRidgeOnPairs(data, pairs)), trees, treeLoss };
 }
 

@@ -1,5 +1,5 @@
 /** Settings of the search service, from the environment. */
-import { addressText, type Environment, loadConfig, z } from '../../shared/config/load-config.js';
+import { addressText, type Environment, loadConfig, wholeNumber, z } from '../../shared/config/load-config.js';
 import { LOG_LEVELS, type LogLevel } from '../../shared/log/create-logger.js';
 import type { SearchServiceConfig } from './start.js';
 
@@ -7,6 +7,7 @@ const SHAPE = {
   REFUSALSCOPE_INFERENCE_ADDRESS: addressText().prefault('127.0.0.1:7001'),
   REFUSALSCOPE_SAE_ADDRESS: addressText().prefault('127.0.0.1:7002'),
   REFUSALSCOPE_SEARCH_LISTEN: addressText().prefault('127.0.0.1:7003'),
+  REFUSALSCOPE_DIRECTION_BUDGET: wholeNumber(1, 10_000_000).optional(),
   REFUSALSCOPE_LOG_LEVEL: z.enum(LOG_LEVELS).prefault('info'),
 };
 
@@ -19,6 +20,9 @@ export const loadSearchConfig = (
     inferenceAddress: settings.REFUSALSCOPE_INFERENCE_ADDRESS,
     saeAddress: settings.REFUSALSCOPE_SAE_ADDRESS,
     listen: settings.REFUSALSCOPE_SEARCH_LISTEN,
+    ...(settings.REFUSALSCOPE_DIRECTION_BUDGET !== undefined && {
+      directionBudget: settings.REFUSALSCOPE_DIRECTION_BUDGET,
+    }),
     logLevel: settings.REFUSALSCOPE_LOG_LEVEL,
   };
 };

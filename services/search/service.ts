@@ -1,6 +1,7 @@
 /** The handlers of the search service: a wire request in, a stage run on the peers, its events and result out. */
 import { SearchServiceDefinition } from '../../proto/gen/refusalscope/v1/search.js';
 import { type BoundService, bindService } from '../../shared/rpc/start-server.js';
+import { DEFAULT_BUDGET } from './directions/score-directions.js';
 import type { RefusalModel } from './model/model-port.js';
 import type { SaeSource } from './model/sae-port.js';
 import type { SearchContext } from './model/scoring.js';
@@ -22,6 +23,8 @@ import { decodeDirection, decodeFilterName, encodeFeature, encodeRecord } from '
 export interface SearchPeers {
   readonly model: RefusalModel;
   readonly saes: SaeSource;
+  /** Evaluations that the scoring of directions may spend, about. Default DEFAULT_BUDGET. */
+  readonly directionBudget?: number;
 }
 
 type Stage<Request, Result> = (context: SearchContext, request: Request) => Promise<Result>;
@@ -62,8 +65,10 @@ export const createSearchService = (peers: SearchPeers): BoundService =>
   bindService(SearchServiceDefinition, {
     calibrateOpeners: (request, { signal }) =>
       runPlain(peers, signal, decode.decodeCalibrate(request), calibrateOpeners, encode.encodeCalibration),
-    findDirections: (request, { signal }) =>
-      runScored(peers, signal, decode.decodeFindDirections(request), findDirections, encode.encodeDirectionSearch),
+    findDirections: (request, { signal }) => {
+      const decoded = { ...decode.decodeFindDirections(request), budget: peers.directionBudget ?? DEFAULT_BUDGET };
+      return runScored(peers, signal, decoded, findDirections, encode.encodeDirectionSearch);
+    },
     rankCandidates: async ({ directions, countPerLayer }, { signal }) => {
       const ranked = await rankCandidates({ ...peers, signal }, directions.map(decodeDirection), countPerLayer);
       return { candidates: ranked.map(({ cosine, ...feature }) => ({ feature: encodeFeature(feature), cosine })) };

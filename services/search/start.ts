@@ -16,6 +16,8 @@ export interface SearchServiceConfig {
   readonly saeAddress: string;
   /** "host:port"; port 0 picks a free one. */
   readonly listen: string;
+  /** Evaluations that the scoring of directions may spend, about. */
+  readonly directionBudget?: number;
   readonly logger?: Logger;
   readonly limits?: Partial<ServerLimits>;
   readonly middleware?: readonly ServerMiddleware[];
@@ -34,7 +36,11 @@ export const startSearchService = async (config: SearchServiceConfig): Promise<R
     inference.close();
     sae.close();
   };
-  const peers = { model: createInferenceModel(inference.client), saes: createSaeSource(sae.client) };
+  const peers = {
+    model: createInferenceModel(inference.client),
+    saes: createSaeSource(sae.client),
+    ...(config.directionBudget !== undefined && { directionBudget: config.directionBudget }),
+  };
   try {
     const server = await startServer({
       address: config.listen,

@@ -16,7 +16,7 @@ export interface ScoredDirection {
   readonly bypass: number;
   /** How many prompts `bypass` is the mean of. */
   readonly bypassPrompts: number;
-  /** NaN if the budget did not reach it. */
+  /** Means over harmless prompts, all of them or those of the gate; NaN if the budget did not reach it. */
   readonly induce: number;
   readonly kl: number;
   readonly rejected: readonly Rejection[];
@@ -33,16 +33,19 @@ export interface DirectionScoring {
   readonly onProgress: (detail: string) => void;
 }
 
-/** What half a minute to a minute of a small model on two cores pays for. */
-export const DEFAULT_BUDGET = 1_000;
-/** Shares of the budget: probing all, refining each layer's best, and the rest for finalists. */
+/** What about a minute of a small model on two cores pays for: an ablation at every layer shares nothing with any other evaluation. */
+export const DEFAULT_BUDGET = 600;
+/** Shares of the budget: probing all, refining each layer's best, gating the best by KL and induce, and the rest for finalists. */
 const PROBE_SHARE = 0.4;
-const REFINE_SHARE = 0.25;
-const FINAL_SHARE = 0.35;
+const REFINE_SHARE = 0.2;
+const GATE_SHARE = 0.15;
+const FINAL_SHARE = 0.25;
 /** Positions of a layer that are refined. */
 const REFINED_A_LAYER = 2;
-/** If every finalist is filtered out, the next best are tried, so often in all. */
-const FINAL_ROUNDS = 3;
+/** Harmless prompts at the gate: few, because a direction that breaks the model breaks it on any. */
+const GATE_PROMPTS = 2;
+/** If no finalist is selected, the next best that passed the gate are scored, so often in all. */
+const FINAL_ROUNDS = 2;
 /** Arditi et al. 2024, appendix C: the last fifth of the layers is left out, KL at most 0.1, induce at least 0. */
 export const LAYER_SHARE = 0.8;
 export const MAX_KL = 0.1;
@@ -56,7 +59,9 @@ interface Draft {
   bypassPrompts: number;
   induce: number;
   kl: number;
-  scored: boolean;
+  /** How many prompts `induce` and `kl` are the means of. */
+  harmlessPrompts: number;
+  isFullyScored: boolean;
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -72,7 +77,15 @@ export async function scoreDirections(
   directions: readonly Direction[],
 ): Promise<ScoredDirection[]> {
   const drafts = directions.map(
-    (direction): Draft => ({ direction, bypass: NaN, bypassPrompts: 0, induce: NaN, kl: NaN, scored: false }),
+    (direction): Draft => ({
+      direction,
+      bypass: NaN,
+      bypassPrompts: 0,
+      induce: NaN,
+      kl: NaN,
+      harmlessPrompts: 0,
+      isFullyScored: false,
+    }),
   );
   const usable = drafts.filter(({ direction }) => isFiniteDirection(direction));
   const plan = planRounds(scoring, usable.length);
@@ -81,47 +94,57 @@ export async function scoreDirections(
   const refined = bestOfEachLayer(usable, REFINED_A_LAYER);
   await scoreBypass(scoring, refined, plan.refinePrompts);
   scoring.onProgress(`${refined.length} directions on ${plan.refinePrompts} prompts`);
-  await scoreFinalists(scoring, usable, plan.finalists);
+  const gated = rankEligible(usable, scoring.nLayers).slice(0, plan.gated);
+  await scoreInduceAndKl(scoring, gated, plan.gatePrompts);
+  scoring.onProgress(`${gated.length} directions at the gate`);
+  await scoreFinalists(scoring, gated, plan.finalists);
   return drafts.map((draft) => ({ ...draft, rejected: rejectionsOf(draft, scoring.nLayers) }));
 }
 
 interface RoundPlan {
   readonly probePrompts: number;
   readonly refinePrompts: number;
+  readonly gated: number;
+  readonly gatePrompts: number;
   readonly finalists: number;
 }
 
-/** All three scores of all if the budget allows, otherwise the three rounds. */
+/** All three scores of all if the budget allows, otherwise the four rounds. */
 export function planRounds(
   { harmful, harmless, budget, nLayers }: Pick<DirectionScoring, 'harmful' | 'harmless' | 'budget' | 'nLayers'>,
   count: number,
 ): RoundPlan {
   const all = harmful.length;
   const fullPrice = harmful.length + 2 * harmless.length;
-  if (count * fullPrice <= budget) return { probePrompts: all, refinePrompts: all, finalists: Math.max(count, 1) };
+  if (count * fullPrice <= budget)
+    return { probePrompts: all, refinePrompts: all, gated: count, gatePrompts: harmless.length, finalists: count };
   const probePrompts = clamp(Math.floor((PROBE_SHARE * budget) / count), 1, all);
   const more = Math.floor((REFINE_SHARE * budget) / (REFINED_A_LAYER * nLayers));
+  const gatePrompts = Math.min(GATE_PROMPTS, harmless.length);
   return {
     probePrompts,
     refinePrompts: clamp(probePrompts + more, probePrompts, all),
-    finalists: Math.max(Math.floor((FINAL_SHARE * budget) / fullPrice), 1),
+    gated: Math.max(Math.floor((GATE_SHARE * budget) / (2 * gatePrompts)), 1),
+    gatePrompts,
+    finalists: Math.max(Math.floor((FINAL_SHARE * budget) / (FINAL_ROUNDS * fullPrice)), 1),
   };
 }
 
-async function scoreFinalists(scoring: DirectionScoring, usable: readonly Draft[], count: number): Promise<void> {
-  const mayBeSelected = ({ direction }: Draft) => direction.layer < LAYER_SHARE * scoring.nLayers;
-  // One that was refined is known better than one that was merely probed, and no layer's best is missing among them.
-  const most = Math.max(0, ...usable.map(({ bypassPrompts }) => bypassPrompts));
-  const eligible = usable.filter(mayBeSelected);
-  const ranked = [
-    ...eligible.filter(({ bypassPrompts }) => bypassPrompts === most).sort(byBypass),
-    ...eligible.filter(({ bypassPrompts }) => bypassPrompts < most).sort(byBypass),
-  ];
+/** Those that may be selected; first those measured on the most prompts, among them every layer's best. */
+function rankEligible(drafts: readonly Draft[], nLayers: number): Draft[] {
+  return drafts
+    .filter(({ direction, bypass }) => direction.layer < LAYER_SHARE * nLayers && Number.isFinite(bypass))
+    .sort((a, b) => b.bypassPrompts - a.bypassPrompts || byBypass(a, b));
+}
+
+async function scoreFinalists(scoring: DirectionScoring, gated: readonly Draft[], count: number): Promise<void> {
+  const passed = gated.filter((draft) => limitsBroken(draft).length === 0).sort(byBypass);
   for (let round = 0; round < FINAL_ROUNDS; round++) {
-    const finalists = ranked.slice(round * count, (round + 1) * count);
+    const finalists = passed.slice(round * count, (round + 1) * count);
     if (finalists.length === 0) return;
     await scoreBypass(scoring, finalists, scoring.harmful.length);
-    await scoreInduceAndKl(scoring, finalists);
+    await scoreInduceAndKl(scoring, finalists, scoring.harmless.length);
+    for (const draft of finalists) draft.isFullyScored = true;
     scoring.onProgress(`${finalists.length} finalists`);
     if (finalists.some((draft) => rejectionsOf(draft, scoring.nLayers).length === 0)) return;
   }
@@ -136,14 +159,20 @@ async function scoreBypass(scoring: DirectionScoring, drafts: readonly Draft[], 
   }
 }
 
-async function scoreInduceAndKl(scoring: DirectionScoring, drafts: readonly Draft[]): Promise<void> {
-  const ablated = await evaluateAblated(scoring, drafts, scoring.harmless, true);
-  const edits = addAtOwnLayer(drafts.map(({ direction }) => direction));
-  const induced = await evaluateEdits(scoring, edits, scoring.harmless, false);
-  for (const [i, draft] of drafts.entries()) {
+async function scoreInduceAndKl(scoring: DirectionScoring, drafts: readonly Draft[], prompts: number): Promise<void> {
+  const wanting = drafts.filter(({ harmlessPrompts }) => harmlessPrompts < prompts);
+  const harmless = scoring.harmless.slice(0, prompts);
+  const ablated = await evaluateAblated(scoring, wanting, harmless, true);
+  const induced = await evaluateEdits(
+    scoring,
+    addAtOwnLayer(wanting.map(({ direction }) => direction)),
+    harmless,
+    false,
+  );
+  for (const [i, draft] of wanting.entries()) {
     draft.kl = mean(ablated[i]!.map(({ firstTokenKl }) => firstTokenKl ?? NaN));
     draft.induce = mean(induced[i]!.map(({ refusalScore }) => refusalScore));
-    draft.scored = true;
+    draft.harmlessPrompts = prompts;
   }
 }
 
@@ -182,13 +211,20 @@ function bestOfEachLayer(drafts: readonly Draft[], count: number): Draft[] {
   return [...byLayer.values()].flatMap((layer) => layer.sort(byBypass).slice(0, count));
 }
 
+/** Which limits the scores break, on however many prompts they were measured. */
+function limitsBroken({ bypass, induce, kl }: Draft): Rejection[] {
+  if (![bypass, induce, kl].every(Number.isFinite)) return ['not-finite'];
+  const broken: Rejection[] = [];
+  if (kl > MAX_KL) broken.push('kl');
+  if (induce < MIN_INDUCE) broken.push('induce');
+  return broken;
+}
+
 function rejectionsOf(draft: Draft, nLayers: number): Rejection[] {
-  const rejections: Rejection[] = [];
-  if (draft.direction.layer >= LAYER_SHARE * nLayers) rejections.push('layer');
-  const numbers = draft.scored ? [draft.bypass, draft.induce, draft.kl] : [draft.bypass];
-  if (!isFiniteDirection(draft.direction) || !numbers.every(Number.isFinite)) rejections.push('not-finite');
-  else if (!draft.scored && rejections.length === 0) rejections.push('not-scored');
-  if (draft.kl > MAX_KL) rejections.push('kl');
-  if (draft.induce < MIN_INDUCE) rejections.push('induce');
-  return rejections;
+  const isLate = draft.direction.layer >= LAYER_SHARE * nLayers;
+  const late: Rejection[] = isLate ? ['layer'] : [];
+  if (!Number.isFinite(draft.bypass)) return [...late, 'not-finite'];
+  const broken = draft.harmlessPrompts > 0 ? limitsBroken(draft) : [];
+  if (draft.isFullyScored || isLate || broken.length > 0) return [...late, ...broken];
+  return ['not-scored'];
 }

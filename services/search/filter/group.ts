@@ -14,10 +14,11 @@ export interface GroupOptions {
 }
 
 /** Chosen on the planted landscapes of test/unit/search/group.test.ts; docs/services/search.md has the table. */
-export const GROUP_DEFAULTS: GroupOptions = { speculation: 3 };
+export const GROUP_DEFAULTS: GroupOptions = { speculation: 2 };
 
-/** Each gallop step looks this many times further than the last. */
+/** Each gallop step looks this many times further than the last; brackets this short are split from the start. */
 const GALLOP_FACTOR = 4;
+const MIN_GALLOP = 16;
 
 /** Lengths known not to flip and to flip; a length is how many of the pool's front are off beside what is kept. */
 interface Bracket {
@@ -34,7 +35,7 @@ function nextLengths(bracket: Bracket, activeLength: number, speculation: number
   const { holds, flips } = bracket;
   const inside = flips - holds - 1;
   if (inside <= speculation) return Array.from({ length: inside }, (_, i) => holds + 1 + i);
-  if (!bracket.galloping) {
+  if (!bracket.galloping || flips - holds <= MIN_GALLOP) {
     const part = (flips - holds) / (speculation + 1);
     return Array.from({ length: speculation }, (_, i) => holds + Math.round(part * (i + 1)));
   }

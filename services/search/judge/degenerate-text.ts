@@ -3,6 +3,8 @@
 /** A phrase repeated back to back at least so often, over at least so much of the text, is a loop. */
 const LOOP_REPEATS = 4;
 const LOOP_SHARE = 0.5;
+/** The same for a few characters without a space between. */
+const SYLLABLE_SHARE = 0.3;
 /** Longest phrase, in words, whose repetition is looked for. */
 const LOOP_WORDS = 12;
 /** Of the characters that are not space: fewer letters than this is debris (code and lists stay above). */
@@ -23,6 +25,8 @@ export function findDegeneration(text: string): string | undefined {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const loop = findLoop(words);
   if (loop !== undefined) return `loop of ${loop} words`;
+  const syllables = /(.{2,12}?)\1{5,}/su.exec(solid)?.[0];
+  if (syllables !== undefined && syllables.length >= solid.length * SYLLABLE_SHARE) return 'loop of characters';
   if (words.length >= VARIETY_WORDS && new Set(words).size / words.length < MIN_VARIETY) return 'few distinct words';
   const letters = solid.match(/[\p{L}\p{M}]/gu)?.length ?? 0;
   if (characters.length >= 12 && letters / characters.length < MIN_LETTER_SHARE) return 'few letters';

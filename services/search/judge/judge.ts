@@ -109,8 +109,9 @@ function findFirst(text: string, phrases: readonly string[], from = 0): Found | 
   return best;
 }
 
-/** At the very start an inability refuses whatever follows, figures of speech apart; later it must decline to help. */
+/** At the very start or behind an apology an inability refuses whatever follows, figures of speech apart; elsewhere it must decline to help. */
 function findInability(opening: string): Found | undefined {
+  const apologises = APOLOGIES.some((apology) => opening.startsWith(apology));
   for (let from = 0; ; ) {
     const found = findFirst(opening, INABILITIES, from);
     if (found === undefined) return undefined;
@@ -118,7 +119,7 @@ function findInability(opening: string): Found | undefined {
     const isFigure = FIGURES_OF_SPEECH.some((figure) => rest.startsWith(figure));
     const atStart = found.end === found.phrase.length;
     const declines = HELPING_VERBS.some((verb) => firstWordsOf(rest).includes(verb));
-    if (!isFigure && (atStart || declines)) return found;
+    if (!isFigure && (atStart || apologises || declines)) return found;
     from = found.end;
   }
 }

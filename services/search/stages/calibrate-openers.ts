@@ -38,7 +38,7 @@ export interface OpenerCalibration {
 /** The score's prefix tree is at most so deep. */
 export const MAX_DEPTH = 4;
 /** Long enough to tell refusal, partial and loop apart at the start of an answer. */
-const ANSWER_TOKENS = 24;
+const ANSWER_TOKENS = 32;
 const PROMPTS_A_REQUEST = 16;
 
 export async function calibrateOpeners(context: SearchContext, request: CalibrateRequest): Promise<OpenerCalibration> {

@@ -6,7 +6,7 @@ import { fault } from '../../../shared/errors/fault.js';
 import { createSeededRandom } from '../../../shared/random/seeded-random.js';
 import type { Matrix } from '../../../shared/tensors/matrix.js';
 import { createMeanDifference, type Direction } from '../directions/mean-difference.js';
-import { DEFAULT_BUDGET, type ScoredDirection, scoreDirections } from '../directions/score-directions.js';
+import { type ScoredDirection, scoreDirections } from '../directions/score-directions.js';
 import { EMPTY_BANK } from '../model/bank.js';
 import { type EvaluationRecord, type PreparedPrompt, throwIfAborted } from '../model/evaluator.js';
 import type { CapturedPrompt, ScoreSpec } from '../model/model-port.js';
@@ -23,7 +23,8 @@ export interface FindDirectionsRequest {
   readonly positions: readonly number[];
   readonly seed: number;
   readonly known: readonly EvaluationRecord[];
-  readonly budget?: number;
+  /** Evaluations to spend on scoring, about. */
+  readonly budget: number;
 }
 
 export interface DirectionSearch {
@@ -68,7 +69,7 @@ export async function findDirections(context: SearchContext, request: FindDirect
       maxBankEdits: scoring.facts.limits.maxBankEdits,
       harmful: promptsOf('harmful'),
       harmless: promptsOf('harmless'),
-      budget: request.budget ?? DEFAULT_BUDGET,
+      budget: request.budget,
       onProgress: (detail) => scoring.progress('directions', scoring.evaluator.counts().asked, 0, detail),
     },
     directions,

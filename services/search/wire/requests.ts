@@ -30,7 +30,8 @@ export const decodeCalibrate = ({ model, prompts, maxDepth }: wire.CalibrateOpen
   maxDepth: maxDepth || MAX_DEPTH,
 });
 
-export const decodeFindDirections = (request: wire.FindDirectionsRequest): FindDirectionsRequest => ({
+/** The budget is the service's own setting. */
+export const decodeFindDirections = (request: wire.FindDirectionsRequest): Omit<FindDirectionsRequest, 'budget'> => ({
   model: request.model,
   prompts: request.prompts.map(decodeLabelledPrompt),
   score: decodeScore(request.score),

@@ -19,6 +19,7 @@ const request = (overrides: Partial<FindDirectionsRequest> = {}): FindDirections
   positions: [],
   seed: 1,
   known: [],
+  budget: 600,
   ...overrides,
 });
 
@@ -161,7 +162,9 @@ describe('direction search', () => {
 
   it('plans all three scores of all directions when they fit the budget', () => {
     const scoring = { harmful: Array(4), harmless: Array(4), nLayers: 10, budget: 20 * 12 };
-    expect(planRounds(scoring, 20)).toEqual({ probePrompts: 4, refinePrompts: 4, finalists: 20 });
-    expect(planRounds({ ...scoring, budget: 100 }, 20)).toEqual({ probePrompts: 2, refinePrompts: 3, finalists: 2 });
+    const all = { probePrompts: 4, refinePrompts: 4, gated: 20, gatePrompts: 4, finalists: 20 };
+    expect(planRounds(scoring, 20)).toEqual(all);
+    const staged = { probePrompts: 2, refinePrompts: 3, gated: 3, gatePrompts: 2, finalists: 1 };
+    expect(planRounds({ ...scoring, budget: 100 }, 20)).toEqual(staged);
   });
 });

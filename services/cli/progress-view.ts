@@ -9,7 +9,8 @@ const PLAIN_INTERVAL_MS = 15_000;
 export class ProgressView {
   private heading = '';
   private stageStartedAt = 0;
-  private firstDone = 0;
+  /** Where the part that is now counted began: its total, its first count, and when. */
+  private part = { total: -1, done: 0, at: 0 };
   private saidAt = 0;
 
   constructor(
@@ -24,7 +25,7 @@ export class ProgressView {
         this.heading = `[${number}/${stages}] ${stage}`;
         this.stageStartedAt = this.now();
         this.saidAt = this.now();
-        this.firstDone = -1;
+        this.part = { total: -1, done: 0, at: 0 };
         this.output.status(this.heading);
         break;
       }
@@ -46,8 +47,10 @@ export class ProgressView {
   }
 
   private showProgress(progress: Progress): void {
-    // Work that came from a checkpoint took no time: it must not flatter the rate.
-    if (this.firstDone < 0) this.firstDone = progress.done;
+    // A stage may count several things in turn, and work that came from a checkpoint took no time: neither may bend the time left.
+    if (progress.total !== this.part.total || progress.done < this.part.done) {
+      this.part = { total: progress.total, done: progress.done, at: this.now() };
+    }
     const line = `${this.heading}  ${this.describe(progress)}`;
     if (this.output.isTerminal) this.output.status(line);
     else if (this.now() - this.saidAt >= PLAIN_INTERVAL_MS) {
@@ -63,9 +66,10 @@ export class ProgressView {
       parts.push(`${evaluations} evaluations${evaluationsReused > 0 ? ` (${evaluationsReused} reused)` : ''}`);
       if (seconds > 1) parts.push(`${(evaluations / seconds).toFixed(1)}/s`);
     }
-    const steps = done - this.firstDone;
-    if (total > done && steps > 0 && seconds > 1) {
-      parts.push(`about ${formatSeconds(((total - done) * seconds) / steps)} left`);
+    const steps = done - this.part.done;
+    if (total > done && steps > 0) {
+      const each = (this.now() - this.part.at) / 1000 / steps;
+      parts.push(`about ${formatSeconds((total - done) * each)} left`);
     }
     return parts.join('  ');
   }

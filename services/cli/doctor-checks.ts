@@ -71,7 +71,11 @@ const checkRuntime = (): Check => {
 const checkModel = async ({ model, cacheDir }: DoctorPlaces): Promise<Check> => {
   const named = process.env.REFUSALSCOPE_MODEL_DIR;
   const folder = named || cacheDir;
-  for (const path of [join(folder, model.file), join(folder, 'models', model.sha256.slice(0, 16), model.file), folder]) {
+  for (const path of [
+    join(folder, model.file),
+    join(folder, 'models', model.sha256.slice(0, 16), model.file),
+    folder,
+  ]) {
     const found = await stat(path).catch(() => undefined);
     if (found?.isFile() && found.size === model.bytes) return { name: 'model file', verdict: 'ok', detail: path };
   }

@@ -143,7 +143,6 @@ describe('doctor', () => {
       detail: `${inFile} cannot be written to`,
     });
   });
-  });
 });
 
 it('a quoted command line can be typed again', () => {

@@ -43,7 +43,10 @@ export const FAULTS = {
   MODEL_UNKNOWN: row('NOT_FOUND', 'No model of that name is served here.'),
   MODEL_UNAVAILABLE: row('FAILED_PRECONDITION', 'The model files are not on this machine and could not be fetched.'),
   SAE_UNKNOWN: row('NOT_FOUND', 'No SAE is loaded for that layer.'),
-  SAE_NOT_ADMITTED: row('FAILED_PRECONDITION', 'What was asked depends on numbers that AdmitSae measures: call it first.'),
+  SAE_NOT_ADMITTED: row(
+    'FAILED_PRECONDITION',
+    'What was asked depends on numbers that AdmitSae measures: call it first.',
+  ),
   FEATURE_UNKNOWN: row('NOT_FOUND', 'A feature id is outside its SAE.'),
   LAYER_UNKNOWN: row('INVALID_ARGUMENT', 'A layer is outside the model.'),
   MASK_WRONG_LENGTH: row('INVALID_ARGUMENT', 'A mask has another length than its bank has edits.'),
@@ -59,6 +62,10 @@ export const FAULTS = {
   AUDIT_STATE: row('FAILED_PRECONDITION', 'The audit is in a state in which this cannot be done.'),
   AUDIT_IMPOSSIBLE: row('FAILED_PRECONDITION', 'The model or prompts do not allow this audit (nothing refused, say).'),
   CHECKPOINT_CORRUPT: row('DATA_LOSS', 'A checkpoint on disk cannot be read.'),
+  REVISION_CONFLICT: row(
+    'FAILED_PRECONDITION',
+    'Another process wrote the value or took the lease in the meantime: read it again.',
+  ),
   UNAUTHENTICATED: row('UNAUTHENTICATED', 'The call carries no valid token.'),
   FORBIDDEN: row('PERMISSION_DENIED', 'The token lacks the scope that this call needs.'),
   CONFIG_INVALID: row('INVALID_ARGUMENT', 'A setting from the environment, a file or a flag is not valid.'),

@@ -1,0 +1,149 @@
+/**
+ * A work queue on JetStream: items on a work-queue stream, outcomes and dead letters on streams of their own, filed by the item's id.
+ * Prevents: a result that is lost with the requester that waited for it, and a backlog without a bound.
+ */
+import { WorkOutcome } from '../../../proto/gen/refusalscope/v1/bus.js';
+import { thrownIfAborted } from '../aborted.js';
+import type {
+  AwaitOutcomeOptions,
+  ConsumeOptions,
+  Consumption,
+  NewWork,
+  PublishedWork,
+  QueueLoad,
+  StoredDeadLetter,
+  StoredOutcome,
+  WorkHandler,
+  WorkQueue,
+} from '../bus.js';
+import { contentId } from '../content-id.js';
+import { assertMessageSize } from '../message-limits.js';
+import { queueFull, type ResolvedQueueSettings } from '../queue-settings.js';
+import { assertName } from '../subjects.js';
+import { createWakeUp } from '../wake-up.js';
+import { decodeDeadLetter, decodeOutcome } from '../work-messages.js';
+import type { NatsLink } from './nats-link.js';
+import { startNatsWorkers } from './nats-workers.js';
+import { readPage } from './read-stream.js';
+import { deadLetterStream, outcomeStream, workStream } from './streams.js';
+import { fullness, isMissing } from './transient.js';
+import { workHeaders } from './work-headers.js';
+
+// A live outcome that was missed (the connection broke at that moment) is found by this.
+const POLL_MS = 5_000;
+
+export class NatsWorkQueue implements WorkQueue {
+  readonly name: string;
+  private readonly work: string;
+  private readonly outcomes: string;
+
+  private constructor(
+    private readonly link: NatsLink,
+    private readonly settings: ResolvedQueueSettings,
+  ) {
+    this.name = settings.name;
+    this.work = link.subjects.workStream(this.name);
+    this.outcomes = link.subjects.outcomeStream(this.name);
+  }
+
+  static async open(link: NatsLink, settings: ResolvedQueueSettings): Promise<NatsWorkQueue> {
+    await link.persist('Creating the streams of a queue', async () => {
+      await link.streams.keep(workStream(link.subjects, settings));
+      await link.streams.keep(outcomeStream(link.subjects, settings));
+      await link.streams.keep(deadLetterStream(link.subjects));
+    });
+    return new NatsWorkQueue(link, settings);
+  }
+
+  async publish(work: NewWork): Promise<PublishedWork> {
+    assertMessageSize('The work item', work.payload);
+    const id = assertName('The work id', work.id ?? contentId(work.payload));
+    const subject = this.link.subjects.work(this.name, work.requester);
+    const header = workHeaders(id, work.headers);
+    try {
+      const ack = await this.link.persist('Publishing a work item', () =>
+        this.link.js.publish(subject, work.payload, { msgID: work.dedupeId ?? id, headers: header }),
+      );
+      return { id, duplicate: ack.duplicate, position: ack.seq };
+    } catch (thrown) {
+      const full = fullness(thrown);
+      if (full === undefined) throw thrown;
+      throw queueFull(this.settings, full === 'subject' ? work.requester : undefined);
+    }
+  }
+
+  consume(handler: WorkHandler, options?: ConsumeOptions): Promise<Consumption> {
+    return startNatsWorkers(this.link, this, handler, options);
+  }
+
+  async outcome(id: string): Promise<StoredOutcome | undefined> {
+    const query = { last_by_subj: this.link.subjects.outcome(this.name, id) };
+    const message = await this.link.persist('Reading an outcome', () =>
+      this.link.manager.streams.getMessage(this.outcomes, query),
+    );
+    return message === null ? undefined : decodeOutcome(message.data, message.seq);
+  }
+
+  async awaitOutcome(id: string, options: AwaitOutcomeOptions): Promise<StoredOutcome | undefined> {
+    const after = options.afterSequence ?? 0;
+    const deadline = performance.now() + options.limitMs;
+    const wakeUp = createWakeUp();
+    const live: { done?: StoredOutcome } = {};
+    const subscription = this.link.connection.subscribe(this.link.subjects.outcome(this.name, id), {
+      callback: (error, message) => {
+        const { outcome } = error === null ? WorkOutcome.decode(message.data) : { outcome: undefined };
+        if (outcome?.$case === 'result') live.done = { kind: 'done', sequence: 0, result: outcome.value };
+        wakeUp.ring();
+      },
+    });
+    const endReconnect = this.link.onReconnect(wakeUp.ring);
+    try {
+      for (;;) {
+        thrownIfAborted(options.signal);
+        const stored = live.done ?? (await this.outcome(id));
+        if (stored !== undefined && (stored.kind === 'done' || stored.sequence > after)) return stored;
+        const left = deadline - performance.now();
+        if (left <= 0 || this.link.closed.aborted) return undefined;
+        await wakeUp.wait(Math.min(left, POLL_MS), options.signal);
+      }
+    } finally {
+      subscription.unsubscribe();
+      endReconnect();
+    }
+  }
+
+  async holds(position: number): Promise<boolean> {
+    const message = await this.link.persist('Looking for a work item', () =>
+      this.link.manager.streams.getMessage(this.work, { seq: position }),
+    );
+    return message !== null;
+  }
+
+  async withdraw(position: number): Promise<void> {
+    try {
+      await this.link.manager.streams.deleteMessage(this.work, position);
+    } catch (thrown) {
+      // Already worked off, or the server is away: then a worker does it for nothing.
+      this.link.logger.debug({ err: thrown, position }, 'work item was not withdrawn');
+    }
+  }
+
+  async deadLetters(limit = 100): Promise<StoredDeadLetter[]> {
+    const { deadStream, deadOfQueue } = this.link.subjects;
+    const place = { stream: deadStream, subject: deadOfQueue(this.name) };
+    const page = await this.link.persist('Reading dead letters', () => readPage(this.link, place, 1, limit));
+    return page.map((message) => decodeDeadLetter(message.data));
+  }
+
+  async load(): Promise<QueueLoad> {
+    try {
+      const info = await this.link.manager.consumers.info(this.work, this.link.subjects.workConsumer);
+      return { waiting: info.num_pending, running: info.num_ack_pending, idleSlots: info.num_waiting };
+    } catch (thrown) {
+      if (!isMissing(thrown)) throw thrown;
+      // No worker has come yet.
+      const info = await this.link.persist('Reading a queue', () => this.link.manager.streams.info(this.work));
+      return { waiting: info.state.messages, running: 0, idleSlots: 0 };
+    }
+  }
+}

@@ -1,13 +1,15 @@
 """Lets PyTorch's Linux wheel from PyPI load on a machine without CUDA libraries.
 
-Owns: empty shared libraries for the CUDA libraries that the wheel links against but that a CPU run never calls. They save
-about 2 GB of download. Functions are bound at their first call, so a library without symbols is enough for `import torch`;
-Python asks for binding at load, so a .pth file in the environment turns that off.
-Prevents: a bench that needs a GPU stack to measure a CPU. The real libcudart, libcupti and libnvshmem are installed, as PyTorch
-calls them to find that there is no GPU, or reads data symbols of them. Where torch imports without help (macOS, CPU wheels) nothing is written.
+Owns: empty shared libraries for the CUDA libraries that the wheel links against but that a CPU run never calls. They
+save about 2 GB of download. Functions are bound at their first call, so a library without symbols is enough for
+`import torch`; Python asks for binding at load, so a .pth file in the environment turns that off.
+Prevents: a bench that needs a GPU stack to measure a CPU. The real libcudart, libcupti and libnvshmem are installed,
+as PyTorch calls them to find that there is no GPU, or reads data symbols of them. Where torch imports without help
+(macOS, CPU wheels) nothing is written.
 
 Usage: VENV/bin/python cuda_placeholders.py
 """
+
 import importlib.util
 import platform
 import re

@@ -1,11 +1,12 @@
 """Writes the embedded model as one Hugging Face folder: GGUF base dequantized, LoRA merged, all in float32.
 
-Owns: the only place where the Python peers turn our model files into PyTorch weights.
-Prevents: peers that score another model than the product does, such as one with llama.cpp's query/key row order left in.
+Owns: the only place where the Python peers turn our model files into PyTorch weights. Prevents: peers that score
+another model than the product does, such as one with llama.cpp's query/key row order left in.
 
 Usage: merged_weights.py BASE.gguf ADAPTER_DIR [--out DIR] [--check GOLDEN.json]
 Prints the folder on stdout. The default folder is keyed by the digests of both inputs, so a second call does nothing.
 """
+
 import argparse
 import hashlib
 import json
@@ -120,8 +121,10 @@ def write_tokenizer(field, folder: Path) -> None:
     tokenizer.decoder = decoders.ByteLevel()
     control = 3  # token type CONTROL in GGUF
     tokenizer.add_special_tokens([AddedToken(t, special=True) for t, k in zip(tokens, kinds) if k == control])
-    special = {n: tokens[field(f"tokenizer.ggml.{k}_token_id")] for n, k in
-               [("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding")]}
+    special = {
+        n: tokens[field(f"tokenizer.ggml.{k}_token_id")]
+        for n, k in [("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding")]
+    }
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
     wrapped.chat_template = field("tokenizer.chat_template")
     wrapped.save_pretrained(folder)
@@ -129,7 +132,10 @@ def write_tokenizer(field, folder: Path) -> None:
 
 def build(base: Path, adapter: Path, out: Path) -> None:
     reader = gguf.GGUFReader(base)
-    field = lambda key: reader.fields[key].contents()
+
+    def field(key: str):
+        return reader.fields[key].contents()
+
     weights = dequantized(reader, field("llama.attention.head_count"), field("llama.attention.head_count_kv"))
     merged = merge_adapter(weights, adapter)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -169,7 +175,9 @@ def check(folder: Path, golden_path: Path, rows: int = 3, tolerance: float = 1e-
         difference = abs(float(np.log(total) - np.log1p(-total)) - case["refusal_score"])
         print(f"check {case['id']}: off by {difference:.1e}", file=sys.stderr)
         if not difference <= tolerance:
-            sys.exit(f"{case['id']}: the merged weights miss the golden refusal score by {difference:.3g}, limit {tolerance}")
+            sys.exit(
+                f"{case['id']}: the merged weights miss the golden refusal score by {difference:.3g}, limit {tolerance}"
+            )
 
 
 def main() -> None:

@@ -1,23 +1,25 @@
 """Peer (d): a fair hand-optimized PyTorch loop over transformers modules.
 
-What it does: the unedited prefix of the prompt (positions before the first edited one) runs once and its keys and values are
-reused; edits read and write only the SAE rows in use; masks are batched; the openers' prefix tree is appended to the prompt and
-runs in the same pass (custom attention mask and position ids); logits only at the tree's nodes. Element types, --dtype:
-float32; bfloat16, all of it; mixed, with bfloat16 inputs and weights for matrix products and everything else in float32; auto,
-which times all three on the first evaluations and takes the fastest whose scores are within 0.05 of float32 with the same flips.
-What it leaves out on purpose, because it is the engine's own idea and not the habit: resuming from kept residuals at edited layers.
+What it does: the unedited prefix of the prompt (positions before the first edited one) runs once and its keys and
+values are reused; edits read and write only the SAE rows in use; masks are batched; the openers' prefix tree is
+appended to the prompt and runs in the same pass (custom attention mask and position ids); logits only at the tree's
+nodes. Element types, --dtype: float32; bfloat16, all of it; mixed, with bfloat16 inputs and weights for matrix
+products and everything else in float32; auto, which times all three on the first evaluations and takes the fastest
+whose scores are within 0.05 of float32 with the same flips.
+What it leaves out on purpose, because it is the engine's own idea and not the habit: resuming from kept residuals at
+edited layers.
 
 Usage: pytorch_tuned.py WORK.json RESULT.json [--dtype auto|float32|bfloat16|mixed] [--batch N]
 """
+
 import argparse
 import json
-import time
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from work import OpenerTree, Work, load_rows, progress, read_work, result, scores
+from work import Clock, OpenerTree, Work, load_rows, progress, read_work, result, scores
 
 AGREE_WITHIN = 0.05  # of the float32 refusal score, the limit that a dtype must keep to be chosen
 TRIAL_EVALUATIONS = 32
@@ -45,7 +47,9 @@ class TunedLoop:
     def __init__(self, work: Work, dtype: str):
         self.work, self.dtype = work, dtype
         weights = torch.bfloat16 if dtype == "bfloat16" else torch.float32
-        self.model = AutoModelForCausalLM.from_pretrained(work.model_dir, dtype=weights, attn_implementation="sdpa").eval()
+        self.model = AutoModelForCausalLM.from_pretrained(
+            work.model_dir, dtype=weights, attn_implementation="sdpa"
+        ).eval()
         self.tree = OpenerTree(work.openers)
         self.edits = [Edits(work, n) for n in range(len(work.banks))]
         self.prefixes: dict[tuple[int, ...], DynamicCache] = {}
@@ -57,7 +61,8 @@ class TunedLoop:
             self.cast_matrix_products()
 
     def cast_matrix_products(self) -> None:
-        """Linear layers multiply in bfloat16 and hand back float32; norms, rotary embedding, residuals and softmax stay float32."""
+        """Linear layers multiply in bfloat16 and hand back float32; norms, residuals and softmax stay."""
+
         def forward(layer, weight):
             return lambda x: torch.nn.functional.linear(x.bfloat16(), weight).float()
 
@@ -92,7 +97,7 @@ class TunedLoop:
         return cache
 
     def layout(self, prompts: list[tuple[int, ...]], start: int):
-        """Rows of [prompt after the prefix | padding | opener tree]; ids and positions [B, T], mask [B, 1, T, start + T]."""
+        """Rows of [prompt after the prefix | padding | opener tree]: ids, positions [B, T], mask [B, 1, T, start+T]."""
         nodes = self.tree.nodes[1:]
         body = max(map(len, prompts)) - start
         width = body + len(nodes)
@@ -122,8 +127,9 @@ class TunedLoop:
         cache = self.expanded(self.prefix_cache(prompts[0][: edits.start]), len(prompts))
         ids, positions, mask, body = self.layout(prompts, edits.start)
         self.active = (edits, torch.tensor(masks, dtype=torch.float32))
-        hidden = self.model.model(input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache,
-                                  use_cache=True).last_hidden_state
+        hidden = self.model.model(
+            input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True
+        ).last_hidden_state
         self.active = None
         rows = torch.arange(len(prompts))
         last = hidden[rows, torch.tensor([len(p) - edits.start - 1 for p in prompts])]
@@ -145,20 +151,21 @@ def batches(work: Work, size: int) -> list[list[int]]:
     return plan
 
 
-def run(loop: TunedLoop, work: Work, plan: list[list[int]], say=None) -> tuple[float, dict[int, dict]]:
-    """Seconds and scores by evaluation, after a warm-up on the first batch."""
+def run(loop: TunedLoop, work: Work, plan: list[list[int]], say=None) -> tuple[tuple[float, float], dict[int, dict]]:
+    """Wall and processor seconds, and scores by evaluation, after a warm-up on the first batch."""
+
     def one(ids: list[int]) -> list[dict]:
         chosen = [work.evaluations[n] for n in ids]
         return loop.evaluate([e.token_ids for e in chosen], chosen[0].bank, [e.mask for e in chosen])
 
     one(plan[0])
     rows: dict[int, dict] = {}
-    started = time.perf_counter()
+    clock = Clock()
     for done, ids in enumerate(plan, 1):
         rows.update(zip(ids, one(ids)))
         if say:
-            say(f"batch {done} of {len(plan)}, {time.perf_counter() - started:.1f} s")
-    return time.perf_counter() - started, rows
+            say(f"batch {done} of {len(plan)}, {clock.read()[0]:.1f} s")
+    return clock.read(), rows
 
 
 def agrees(reference: dict[int, dict], other: dict[int, dict]) -> tuple[bool, float]:
@@ -168,7 +175,7 @@ def agrees(reference: dict[int, dict], other: dict[int, dict]) -> tuple[bool, fl
 
 
 def choose_dtype(work: Work, plan: list[list[int]]) -> tuple[str, str]:
-    """The dtype to use and what was measured; models are built and dropped one by one, so that peak memory is that of one."""
+    """The dtype to use and what was measured. Models are built and dropped one by one: peak memory is that of one."""
     trial, count = [], 0
     for ids in plan:
         if count < TRIAL_EVALUATIONS:
@@ -176,10 +183,12 @@ def choose_dtype(work: Work, plan: list[list[int]]) -> tuple[str, str]:
             count += len(ids)
     notes, best, reference = [], ("float32", float("inf")), None
     for dtype in DTYPES:
-        seconds, rows = run(TunedLoop(work, dtype), work, trial)
+        (seconds, _), rows = run(TunedLoop(work, dtype), work, trial)
         reference = reference or rows
         fits, worst = agrees(reference, rows)
-        notes.append(f"{dtype} {count / seconds:.1f}/s, off by {worst:.3f}{'' if fits else ' or flips differ: not used'}")
+        notes.append(
+            f"{dtype} {count / seconds:.1f}/s, off by {worst:.3f}{'' if fits else ' or flips differ: not used'}"
+        )
         progress(f"trial of {count}: {notes[-1]}")
         if fits and seconds < best[1]:
             best = (dtype, seconds)
@@ -197,15 +206,25 @@ def main() -> None:
     torch.set_num_threads(work.threads)
     plan = batches(work, options.batch)
     dtype, notes = (options.dtype, "") if options.dtype != "auto" else choose_dtype(work, plan)
-    started = time.perf_counter()
+    loading = Clock()
     loop = TunedLoop(work, dtype)
-    load_seconds = time.perf_counter() - started
+    load_seconds = loading.read()[0]
     progress(f"{dtype}, loaded in {load_seconds:.1f} s; {len(work.evaluations)} evaluations in {len(plan)} batches")
-    seconds, rows = run(loop, work, plan, progress)
-    options.result.write_text(json.dumps(result(
-        seconds=seconds, load_seconds=load_seconds, rows=[rows[n] for n in range(len(rows))], dtype=dtype,
-        batch=options.batch, notes=notes, packages=["torch", "transformers"])))
-    progress(f"{len(rows) / seconds:.2f} evaluations/s")
+    spent, rows = run(loop, work, plan, progress)
+    options.result.write_text(
+        json.dumps(
+            result(
+                spent=spent,
+                load_seconds=load_seconds,
+                rows=[rows[n] for n in range(len(rows))],
+                dtype=dtype,
+                batch=options.batch,
+                notes=notes,
+                packages=["torch", "transformers"],
+            )
+        )
+    )
+    progress(f"{len(rows) / spent[0]:.2f} evaluations/s")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,27 @@
 """Peer (c): the usual stack, written as a competent user of TransformerLens and SAELens would write it.
 
-HookedSAETransformer on the merged weights, without weight processing (SAEs are trained on raw activations), whole SAEs spliced
-in with their error term (`use_error_term`), features zeroed by a hook on `hook_sae_acts_post`, every position and every logit.
-Openers: one row for each prefix that no other extends (3 rows for 8 openers), and log-probabilities read at all their
-positions, since attention is causal. Masks are batched; so are the rows. No key/value reuse: the libraries' splice has none.
+TransformerLens 3's bridge as SAELens extends it, or the older HookedSAETransformer (--model hooked, slower on the
+CPU), without weight processing (SAEs are trained on raw activations); whole SAEs spliced in with their error term
+(`use_error_term`), features zeroed by a hook on `hook_sae_acts_post`, every position and every logit. Openers: one
+row for each prefix that no other extends (3 rows for 8 openers), and log-probabilities read at all their positions,
+since attention is causal. Masks are batched; so are the rows. No key/value reuse: the libraries' splice has none.
 
 Usage: transformerlens_saelens.py WORK.json RESULT.json [--batch N]
 """
+
 import argparse
 import json
-import time
 import warnings
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from work import OpenerTree, Work, progress, read_work, result, scores
+from work import Clock, OpenerTree, Work, progress, read_work, result, scores
 
-warnings.filterwarnings("ignore", category=DeprecationWarning)  # HookedTransformer is the class that SAELens splices into
+warnings.filterwarnings(
+    "ignore", category=DeprecationWarning
+)  # HookedTransformer is the class that SAELens splices into
 
 
 def load_bridge(work: Work):
@@ -29,7 +32,7 @@ def load_bridge(work: Work):
 
 
 def load_hooked(work: Work):
-    """The older HookedTransformer. Its table of names lacks SmolLM2, so the configuration is spelled out, as its docs advise."""
+    """The older HookedTransformer. Its table of names lacks SmolLM2, so the configuration is given to it."""
     from sae_lens import HookedSAETransformer
     from transformer_lens import HookedTransformerConfig
     from transformer_lens.loading_from_pretrained import convert_hf_model_config
@@ -38,11 +41,17 @@ def load_hooked(work: Work):
 
     hf_model = AutoModelForCausalLM.from_pretrained(work.model_dir, dtype=torch.float32)
     given = convert_hf_model_config(str(work.model_dir))
-    config = HookedTransformerConfig.from_dict({**given, "model_name": "embedded", "device": "cpu", "dtype": torch.float32,
-                                                "default_prepend_bos": False})
+    config = HookedTransformerConfig.from_dict(
+        {**given, "model_name": "embedded", "device": "cpu", "dtype": torch.float32, "default_prepend_bos": False}
+    )
     model = HookedSAETransformer(config)
-    model.load_and_process_state_dict(convert_llama_weights(hf_model, config), fold_ln=False, center_writing_weights=False,
-                                      center_unembed=False, fold_value_biases=False)
+    model.load_and_process_state_dict(
+        convert_llama_weights(hf_model, config),
+        fold_ln=False,
+        center_writing_weights=False,
+        center_unembed=False,
+        fold_value_biases=False,
+    )
     return model.eval()
 
 
@@ -81,8 +90,8 @@ class UsualStack:
         for layer in sorted(set(bank.layers)):
             columns = bank.columns(layer)
             latents = torch.tensor([bank.latents[n] for n in columns])
-            hooks.append((self.hook_name(layer),
-                          partial(zero_features, keep=keep[:, columns], latents=latents, start=bank.start)))
+            zero = partial(zero_features, keep=keep[:, columns], latents=latents, start=bank.start)
+            hooks.append((self.hook_name(layer), zero))
         return hooks
 
     def hook_name(self, layer: int) -> str:
@@ -92,14 +101,22 @@ class UsualStack:
     @torch.inference_mode()
     def evaluate(self, prompt: tuple[int, ...], bank_index: int, masks: list[tuple[int, ...]]) -> list[dict]:
         longest = max(map(len, self.tails))
-        rows = [prompt + tail + (0,) * (longest - len(tail)) for tail in self.tails]  # padding on the right: causal, unread
+        # padding goes on the right, where causal attention never reads it
+        rows = [prompt + tail + (0,) * (longest - len(tail)) for tail in self.tails]
         tokens = torch.tensor(rows).repeat(len(masks), 1)
         saes = [self.saes[l] for l in sorted(set(self.work.banks[bank_index].layers))]
         with self.model.saes(saes=saes, use_error_term=True):
             logits = self.model.run_with_hooks(
-                tokens, fwd_hooks=self.hooks(bank_index, torch.tensor(masks).float()), return_type="logits", prepend_bos=False)
+                tokens,
+                fwd_hooks=self.hooks(bank_index, torch.tensor(masks).float()),
+                return_type="logits",
+                prepend_bos=False,
+            )
         logits = logits.view(len(masks), len(rows), tokens.shape[1], -1)
-        at = [(next(r for r, t in enumerate(self.tails) if t[: len(p)] == p), len(prompt) - 1 + len(p)) for p in self.tree.nodes]
+        at = [
+            (next(r for r, t in enumerate(self.tails) if t[: len(p)] == p), len(prompt) - 1 + len(p))
+            for p in self.tree.nodes
+        ]
         read = torch.stack([logits[:, row, position] for row, position in at], 1)
         return scores(self.tree, read.double().log_softmax(-1), self.work.first_token_ids, self.work.i_token)
 
@@ -109,7 +126,9 @@ def batches(work: Work, size: int) -> list[tuple[tuple[int, ...], int, list[int]
     groups: dict = {}
     for n, e in enumerate(work.evaluations):
         groups.setdefault((e.token_ids, e.bank), []).append(n)
-    return [(prompt, bank, ids[n : n + size]) for (prompt, bank), ids in groups.items() for n in range(0, len(ids), size)]
+    return [
+        (prompt, bank, ids[n : n + size]) for (prompt, bank), ids in groups.items() for n in range(0, len(ids), size)
+    ]
 
 
 def main() -> None:
@@ -117,30 +136,43 @@ def main() -> None:
     parser.add_argument("work")
     parser.add_argument("result", type=Path)
     parser.add_argument("--model", choices=MODELS, default="bridge")
-    parser.add_argument("--batch", type=int, default=4, help="masks a batch (times the opener rows)")
+    parser.add_argument("--batch", type=int, default=8, help="masks a batch (times the opener rows)")
     options = parser.parse_args()
     work = read_work(options.work)
     torch.set_num_threads(work.threads)
-    started = time.perf_counter()
+    loading = Clock()
     stack = UsualStack(work, options.model)
-    load_seconds = time.perf_counter() - started
+    load_seconds = loading.read()[0]
     progress(f"loaded in {load_seconds:.1f} s; {len(work.evaluations)} evaluations, {len(stack.tails)} rows each")
 
     plan = batches(work, options.batch)
-    mask_of = lambda ids: [work.evaluations[n].mask for n in ids]
+
+    def mask_of(ids: list[int]) -> list[tuple[int, ...]]:
+        return [work.evaluations[n].mask for n in ids]
+
     stack.evaluate(plan[0][0], plan[0][1], mask_of(plan[0][2]))  # warm-up
     rows: list = [None] * len(work.evaluations)
-    started = time.perf_counter()
+    clock = Clock()
     for done, (prompt, bank, ids) in enumerate(plan, 1):
         for n, row in zip(ids, stack.evaluate(prompt, bank, mask_of(ids))):
             rows[n] = row
-        progress(f"batch {done} of {len(plan)}, {time.perf_counter() - started:.1f} s")
-    seconds = time.perf_counter() - started
+        progress(f"batch {done} of {len(plan)}, {clock.read()[0]:.1f} s")
+    spent = clock.read()
     notes = f"{type(stack.model).__name__}, no weight processing, SAEs with error term, all positions, all logits"
-    options.result.write_text(json.dumps(result(
-        seconds=seconds, load_seconds=load_seconds, rows=rows, dtype="float32", batch=options.batch, notes=notes,
-        packages=["torch", "transformers", "transformer-lens", "sae-lens"])))
-    progress(f"{len(rows) / seconds:.2f} evaluations/s")
+    options.result.write_text(
+        json.dumps(
+            result(
+                spent=spent,
+                load_seconds=load_seconds,
+                rows=rows,
+                dtype="float32",
+                batch=options.batch,
+                notes=notes,
+                packages=["torch", "transformers", "transformer-lens", "sae-lens"],
+            )
+        )
+    )
+    progress(f"{len(rows) / spent[0]:.2f} evaluations/s")
 
 
 if __name__ == "__main__":

@@ -3,18 +3,23 @@
 Owns: their JSON forms, the opener tree, the score formula and the clock. Prevents: peers that score different things,
 or that count loading in one and not in another.
 
-Work file: {threads, model_dir, sae_dir, instruction_start, openers: [{text, token_ids}], first_token_ids: [..], i_token,
-banks: [{features: ["13/5", ..], positions: "instruction" | "all_but_first"}], prompts: [{id, token_ids}],
-evaluations: [{prompt, bank, mask: "0110.."}]}. `prompt` is an id or an index, `bank` an index, one mask character a feature.
-Result: {evaluations_per_second, seconds, load_seconds, peak_rss_mb, scores: [{refusal_score, first_token_score, p_I}],
-dtype, versions, batch, notes}. Seconds cover every evaluation once, after a warm-up batch; loading is apart.
+Work file: {threads, model_dir, sae_dir, instruction_start, openers: [{text, token_ids}], first_token_ids: [..],
+i_token, banks: [{features: ["13/5", ..], positions: "instruction" | "all_but_first"}], prompts: [{id, token_ids}],
+evaluations: [{prompt, bank, mask: "0110.."}]}. `prompt` is an id or an index, `bank` an index, one mask character a
+feature.
+Result: {evaluations_per_second, seconds, cpu_seconds, load_seconds, peak_rss_mb, scores: [{refusal_score,
+first_token_score, p_I}], dtype, versions, batch, notes}. Seconds cover every evaluation once, after a warm-up batch;
+loading is apart. cpu_seconds is the processor time of all threads over the same span: where it is well below threads
+x seconds, other work took the cores.
 """
+
 import importlib.metadata
 import json
 import math
 import platform
 import resource
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +72,16 @@ def read_work(path: str) -> Work:
         if len(row["mask"]) != len(banks[row["bank"]].layers):
             sys.exit(f"mask of {len(row['mask'])} for bank {row['bank']} of {len(banks[row['bank']].layers)} features")
         evaluations.append(Evaluation(tuple(prompt["token_ids"]), row["bank"], tuple(int(c) for c in row["mask"])))
-    return Work(raw["threads"], Path(raw["model_dir"]), Path(raw["sae_dir"]), [o["token_ids"] for o in raw["openers"]],
-                raw["first_token_ids"], raw["i_token"], banks, evaluations)
+    return Work(
+        raw["threads"],
+        Path(raw["model_dir"]),
+        Path(raw["sae_dir"]),
+        [o["token_ids"] for o in raw["openers"]],
+        raw["first_token_ids"],
+        raw["i_token"],
+        banks,
+        evaluations,
+    )
 
 
 class OpenerTree:
@@ -120,12 +133,32 @@ def progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def result(*, seconds: float, load_seconds: float, rows: list[dict], dtype: str, batch: int, packages: list[str],
-           notes: str) -> dict:
+class Clock:
+    """Wall and processor seconds since it was made."""
+
+    def __init__(self):
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self.wall, time.process_time() - self.cpu
+
+
+def result(
+    *,
+    spent: tuple[float, float],
+    load_seconds: float,
+    rows: list[dict],
+    dtype: str,
+    batch: int,
+    packages: list[str],
+    notes: str,
+) -> dict:
+    """`spent`: wall and processor seconds, as Clock.read gives them."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes, but bytes on macOS
     return {
-        "evaluations_per_second": len(rows) / seconds,
-        "seconds": seconds,
+        "evaluations_per_second": len(rows) / spent[0],
+        "seconds": spent[0],
+        "cpu_seconds": spent[1],
         "load_seconds": load_seconds,
         "peak_rss_mb": peak / (2**20 if sys.platform == "darwin" else 2**10),
         "scores": rows,

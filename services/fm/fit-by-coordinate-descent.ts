@@ -35,9 +35,6 @@ export interface Penalties {
   readonly l1Factors: number;
 }
 
-/** Objectives that fall by less than this share of themselves are settled. */
-const TOLERANCE = 1e-6;
-
 export function createDescent(data: ColumnData, target: Float64Array, rank: number): DescentState {
   return {
     data,
@@ -85,15 +82,25 @@ export function* refreshErrors(state: DescentState): Steps<void> {
   for (let r = 0; r < predictions.length; r++) state.errors[r] = state.target[r]! - predictions[r]!;
 }
 
-/**
- * Passes until the objective settles or `epochs` is reached. Returns how many.
- * @param frozen leave every v_if that is 0 at 0.
- */
-export function* descend(state: DescentState, penalties: Penalties, epochs: number, frozen = false): Steps<number> {
+export interface DescentLimits {
+  /** Passes at most. */
+  readonly epochs: number;
+  /** The objective is settled when a pass lowers it by less than this share of itself. */
+  readonly tolerance: number;
+  /** Leave every v_if that is 0 at 0. */
+  readonly frozen?: boolean;
+}
+
+/** Passes until the objective settles or `epochs` is reached. Returns how many. */
+export function* descend(
+  state: DescentState,
+  penalties: Penalties,
+  { epochs, tolerance, frozen = false }: DescentLimits,
+): Steps<number> {
   let before = Number.POSITIVE_INFINITY;
   for (let epoch = 1; epoch <= epochs; epoch++) {
     const objective = yield* descendOnce(state, penalties, frozen);
-    if (before - objective <= TOLERANCE * before) return epoch;
+    if (epoch > 1 && before - objective <= tolerance * before) return epoch;
     before = objective;
   }
   return epochs;

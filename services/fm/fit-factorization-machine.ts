@@ -13,7 +13,7 @@ import { assertFitData, type FitData, takePart, trainAndValidation } from './fit
 import { type FitOptions, type Preset, resolveFitOptions } from './fit-options.js';
 import { fitLinearModel } from './linear-model.js';
 import { type PreparedRows, prepareHeldRows, prepareRows } from './prepare-rows.js';
-import { type Candidate, followPath, growFactors, type SearchContext } from './search-penalties.js';
+import { type Candidate, followPath, growFactors, limitsOf, type SearchContext } from './search-penalties.js';
 import { measureColumns, measureTarget } from './standardise.js';
 import type { Steps } from './steps.js';
 
@@ -125,7 +125,7 @@ function* fitDescent(data: FitData, options: FitOptions, random: SeededRandom): 
   const all = prepareRows(data, trainAndValidation(data.split));
   const refitted = startFrom(state, all);
   yield* refreshErrors(refitted);
-  epochs += yield* descend(refitted, penalties, options.epochs, frozen);
+  epochs += yield* descend(refitted, penalties, { ...limitsOf(options), frozen });
   return { ...finish(data.loss, refitted, all), penalties, validationLoss, epochs };
 }
 

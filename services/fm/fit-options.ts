@@ -47,7 +47,7 @@ const SHARED = { start: 'best', initialSpread: 0.05, seed: 0, batchSize: 32 } as
 export const PRESETS = {
   causal: {
     ...SHARED,
-    rank: 16,
+    rank: 8,
     l2Linear: 'auto',
     l2Factors: 'auto',
     epochs: 100,

@@ -9,6 +9,7 @@ import { meanLoss } from './factorization-machine-gradient.js';
 import { findLargestPenalty, findStrongestPair } from './find-start.js';
 import {
   createDescent,
+  type DescentLimits,
   type DescentState,
   descend,
   type Penalties,
@@ -46,6 +47,20 @@ const LINEAR_SHARES = [1, 0.3, 0.1, 0.03, 0.01];
 /** Against directions in which the data say nothing; far below any useful shrinkage. */
 const TINY_L2 = 1e-6;
 
+/** Passes after each new factor. More of them let it explain noise before the next true pair is there (measured: budget bench). */
+const GROWTH_PASSES = 1;
+/**
+ * While penalties are compared a rough minimum is enough, and stopping there is a little better on held-out rows; for a penalty that
+ * the caller names the minimum itself is found.
+ */
+const ROUGH_TOLERANCE = 3e-3;
+const TOLERANCE = 1e-6;
+
+export const limitsOf = ({ epochs, l2Factors }: FitOptions): DescentLimits => ({
+  epochs,
+  tolerance: l2Factors === 'auto' ? ROUGH_TOLERANCE : TOLERANCE,
+});
+
 /**
  * From strong to weak penalty, each fit starting where the last one ended: strong interactions are found first, while weak ones
  * are still shrunk away, so that the non-convex problem is solved from a good side.
@@ -53,14 +68,14 @@ const TINY_L2 = 1e-6;
 export function* followPath(context: SearchContext, random: SeededRandom): Steps<Candidate> {
   const { train, options, l2Linear } = context;
   const state = createDescent(train.data, train.target, options.rank);
-  let epochs = yield* descend(state, { l2Linear, l2Factors: 0, l1Factors: 0 }, options.epochs);
+  let epochs = yield* descend(state, { l2Linear, l2Factors: 0, l1Factors: 0 }, limitsOf(options));
   const path = options.l2Factors === 'auto' ? yield* buildPath(state, random) : [options.l2Factors];
   const keeper = createKeeper(context, options.epochs * path.length);
   for (const l2Factors of path) {
     const penalties = { l2Linear, l2Factors, l1Factors: 0 };
     perturbFactors(state, random, options.initialSpread);
     yield* refreshErrors(state);
-    epochs += yield* descend(state, penalties, options.epochs);
+    epochs += yield* descend(state, penalties, limitsOf(options));
     if (!(yield* keeper.offer(state, penalties, false, epochs))) break;
   }
   return yield* polish(context, keeper.best(), epochs, false);
@@ -75,7 +90,7 @@ function* buildPath(state: DescentState, random: SeededRandom): Steps<number[]> 
 export function* growFactors(context: SearchContext): Steps<Candidate> {
   const { train, options, l2Linear } = context;
   const linear = createDescent(train.data, train.target, options.rank);
-  let epochs = yield* descend(linear, { l2Linear, l2Factors: 0, l1Factors: 0 }, options.epochs);
+  let epochs = yield* descend(linear, { l2Linear, l2Factors: 0, l1Factors: 0 }, limitsOf(options));
   const spread = Math.sqrt(linear.errors.reduce((sum, e) => sum + e * e, 0) / linear.errors.length);
   const noise = spread * Math.sqrt((2 * Math.log(train.data.count + 1)) / train.data.rows);
   let best: Candidate | undefined;
@@ -87,7 +102,7 @@ export function* growFactors(context: SearchContext): Steps<Candidate> {
     yield* keeper.offer(state, penalties, true, epochs);
     for (let factor = 0; factor < options.rank; factor++) {
       if (!(yield* startFactor(state, factor, used))) break;
-      epochs += yield* descend(state, penalties, options.epochs);
+      epochs += yield* descend(state, penalties, { epochs: GROWTH_PASSES, tolerance: 0 });
       if (!(yield* keeper.offer(state, penalties, true, epochs))) break;
     }
     const polished = yield* polish(context, keeper.best(), epochs, true);
@@ -116,7 +131,7 @@ function* polish(context: SearchContext, found: Candidate, epochs: number, relax
     const state = copyState(found.state);
     const l2Linear = found.penalties.l2Linear * share;
     const penalties = relax ? { l2Linear, l2Factors: TINY_L2, l1Factors: 0 } : { ...found.penalties, l2Linear };
-    total += yield* descend(state, penalties, context.options.epochs, relax);
+    total += yield* descend(state, penalties, { ...limitsOf(context.options), frozen: relax });
     const validationLoss = yield* validate(context, state);
     if (validationLoss < best.validationLoss) best = { ...found, state, penalties, validationLoss };
   }

@@ -1,7 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
 import { evaluateOnSplit } from '../../../services/fm/evaluate-fit.js';
-import { asSurrogate } from '../../../services/fm/factorization-machine.js';
+import { asSurrogate, predict } from '../../../services/fm/factorization-machine.js';
+import { takePart } from '../../../services/fm/fit-data.js';
 import { fitFactorizationMachine } from '../../../services/fm/fit-factorization-machine.js';
 import { PRESETS } from '../../../services/fm/fit-options.js';
 import { fitWithBaseline } from '../../../services/fm/fit-with-baseline.js';
@@ -74,6 +75,19 @@ describe('fit of a factorization machine on masks', () => {
     const { machine, constantFeatures } = runStepsNow(fitFactorizationMachine(data));
     expect(constantFeatures).toEqual([5]);
     expect(machine.weights[5]).toBe(0);
+  });
+
+  it('goes on to the minimum of a named penalty: errors are orthogonal to every unpenalised column', () => {
+    const data = drawData(plantPairs(12, 3, 8), 12, 300, 8, 0.3);
+    const options = { l2Linear: 0, l2Factors: 0.01, start: 'random', refit: false, epochs: 5000 } as const;
+    const { machine, epochs } = runStepsNow(fitFactorizationMachine(data, options));
+    expect(epochs).toBeGreaterThan(20);
+    const { design, target } = takePart(data, data.split.train);
+    const errors = predict(machine, design).map((y, row) => target[row]! - y);
+    for (let k = 0; k < 12; k++) {
+      const overlap = errors.reduce((sum, e, row) => sum + e * (design.values[row * 12 + k]! - 0.5), 0) / errors.length;
+      expect(Math.abs(overlap)).toBeLessThan(1e-3);
+    }
   });
 
   it('follows the penalties that it is given: a huge one leaves no interaction', () => {

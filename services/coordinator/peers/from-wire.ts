@@ -133,13 +133,16 @@ export const decodeDirection = (wire: Direction | undefined): DirectionVector =>
   };
 };
 
+/** JSON has no NaN: a score that was not measured is null. */
+const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
 export const decodeDirections = (found: DirectionSearch): Directions => ({
   tried: found.directions.map(({ direction, bypassScore, induceScore, kl, rejected }) => ({
     layer: present(direction, 'a direction').layer,
     position: present(direction, 'a direction').position,
-    bypassScore,
-    induceScore,
-    kl,
+    bypassScore: finiteOrNull(bypassScore),
+    induceScore: finiteOrNull(induceScore),
+    kl: finiteOrNull(kl),
     rawNorm: present(direction, 'a direction').rawNorm,
     rejected: [...rejected],
   })),

@@ -228,13 +228,14 @@ export interface DirectionFacts {
   readonly layer: number;
   /** From the end: -1 is the last prompt token. */
   readonly position: number;
-  readonly bypassScore: number;
-  readonly induceScore: number;
+  /** null: not measured (a direction that falls out early gets no further score), or not finite. */
+  readonly bypassScore: number | null;
+  readonly induceScore: number | null;
   /** Nats. */
-  readonly kl: number;
+  readonly kl: number | null;
   /** Length of the mean difference. */
   readonly rawNorm: number;
-  /** Empty if it can be selected; else "layer", "kl", "induce", "not-finite". */
+  /** Empty if it can be selected; else "layer", "kl", "induce", "not-finite", "not-scored". */
   readonly rejected: readonly string[];
 }
 

@@ -8,6 +8,7 @@ import {
   type WatchAuditResponse,
 } from '../../../proto/gen/refusalscope/v1/coordinator.js';
 import { EvaluationRecord } from '../../../proto/gen/refusalscope/v1/search.js';
+import { reportSchema } from '../../../services/coordinator/report/report-schema.js';
 import type { Report } from '../../../services/coordinator/report/report-type.js';
 import { startCoordinatorService } from '../../../services/coordinator/start.js';
 import { readEvaluationLog } from '../../../services/coordinator/store/evaluation-log.js';
@@ -107,6 +108,7 @@ describe('a whole audit', () => {
       value: { state: AuditState.AUDIT_STATE_SUCCEEDED },
     });
     const { report } = await reportOf(client, id);
+    expect(reportSchema.safeParse(report).error?.issues).toBeUndefined();
     expect(report.summary.minimalSetsFound).toEqual({ count: 3, of: 3 });
     expect(report.summary.setSize).toEqual({ min: 2, median: 2, mean: 2, max: 2 });
     expect(report.sharedFeatures.map(({ feature, sets }) => [feature, sets.count, sets.of])).toEqual([

@@ -11,6 +11,7 @@ const REASONS: Readonly<Record<string, string>> = {
   kl: 'changes harmless answers too much',
   induce: 'does not induce refusal',
   'not-finite': 'a score is not a number',
+  'not-scored': 'not among the best by bypass score',
 };
 
 const reasonText = ({ rejected }: DirectionFacts): string => rejected.map((code) => REASONS[code] ?? code).join('; ');
@@ -51,9 +52,19 @@ type Measure = {
 };
 
 const MEASURES: readonly Measure[] = [
-  { label: 'bypass score (nats)', value: ({ bypassScore }) => bypassScore, above: 'refuse', below: 'comply' },
-  { label: 'induce score (nats)', value: ({ induceScore }) => induceScore, above: 'refuse', below: 'comply' },
-  { label: 'KL (nats)', value: ({ kl }) => kl, above: 'ink', below: 'ink', mostReach: 0.2 },
+  {
+    label: 'bypass score (nats)',
+    value: ({ bypassScore }) => bypassScore ?? Number.NaN,
+    above: 'refuse',
+    below: 'comply',
+  },
+  {
+    label: 'induce score (nats)',
+    value: ({ induceScore }) => induceScore ?? Number.NaN,
+    above: 'refuse',
+    below: 'comply',
+  },
+  { label: 'KL (nats)', value: ({ kl }) => kl ?? Number.NaN, above: 'ink', below: 'ink', mostReach: 0.2 },
 ];
 
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((first, second) => first - second);

@@ -33,7 +33,7 @@ export const formatSummary = (report: Report): string[] => {
 };
 
 const rate = ({ count, of }: Count): string => `${count} of ${of}`;
-const fixed = (value: number): string => value.toFixed(2);
+const fixed = (value: number | null): string => value?.toFixed(2) ?? 'not measured';
 
 const formatFeatures = ({ sharedFeatures }: Report): string =>
   sharedFeatures

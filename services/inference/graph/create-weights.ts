@@ -1,6 +1,6 @@
 /**
- * Chooses how a model's weights get into its graphs. Small models and GGUF files go in as float32; large safetensors stay in their
- * files, and are widened to float32 once, at load, where memory allows, else in every run.
+ * Chooses how a model's weights get into its graphs. Small models go in as float32; large safetensors stay in their files, and are
+ * widened to float32 once, at load, where memory allows, else in every run; large GGUF files pass through a file as float32.
  */
 import { totalmem } from 'node:os';
 import { fault } from '../../../shared/errors/fault.js';
@@ -8,6 +8,7 @@ import type { OpenModel } from '../model/open-model.js';
 import type { RuntimeOptions } from '../runtime/ort-session.js';
 import { type ComputeType, ExternalWeights } from './external-weights.js';
 import { Float32Weights } from './float32-weights.js';
+import { SpooledWeights } from './spooled-weights.js';
 import type { WeightSink } from './weight-sink.js';
 
 export type WeightMode =
@@ -16,7 +17,9 @@ export type WeightMode =
   /** Mapped from safetensors; 16-bit ones become float32 once, at load. */
   | 'mapped'
   /** Mapped and kept as stored; 16-bit matrices become float32 when they are used: half the memory, slower on short batches. */
-  | 'mapped-stored';
+  | 'mapped-stored'
+  /** Read and merged as float32, handed over through a temporary file. */
+  | 'spooled';
 
 export interface WeightChoice {
   readonly mode: WeightMode;
@@ -32,19 +35,28 @@ export interface WeightOptions {
   readonly computeType?: ComputeType;
 }
 
-/** Below this, copying is quick, and stacked matrices run a little faster. */
+/** Below this as float32, copying is quick, and stacked matrices run a little faster. */
 const COPIED_BYTES = 1 << 30;
 /** Share of the memory that float32 weights may take; the rest is for states, banks and the other services. */
 const FLOAT32_SHARE = 0.6;
 
-/** Faults: UNSUPPORTED (a mode that the model's format does not allow), TENSOR_FILE_UNSUPPORTED. */
+/**
+ * Faults: UNSUPPORTED (a mode that the model's format does not allow), TENSOR_FILE_UNSUPPORTED, REQUEST_TOO_LARGE (a GGUF model that
+ * can never fit this machine's memory).
+ */
 export function createWeights(model: OpenModel, options: WeightOptions = {}): WeightChoice {
   const { computeType = 'float32' } = options;
   const mode = options.mode ?? chooseMode(model, computeType);
-  if (mode === 'copied') {
-    if (computeType === 'float32') return { mode, sink: new Float32Weights(model.weights), runtime: {} };
-    throw fault('UNSUPPORTED', `Weights that are copied run in float32; ${computeType} needs a mapped mode.`);
+  if (mode === 'mapped' || mode === 'mapped-stored') return mapped(model, mode, computeType);
+  if (computeType !== 'float32') {
+    throw fault('UNSUPPORTED', `Weights of ${model.base.path} run in float32; ${computeType} needs safetensors.`);
   }
+  if (mode === 'copied') return { mode, sink: new Float32Weights(model.weights), runtime: {} };
+  const sink = new SpooledWeights(model.weights);
+  return { mode, sink, runtime: { weightsFolder: sink.folder } };
+}
+
+function mapped(model: OpenModel, mode: 'mapped' | 'mapped-stored', computeType: ComputeType): WeightChoice {
   if (model.format !== 'huggingface') {
     throw fault('UNSUPPORTED', `Weights can be mapped from safetensors only; ${model.base.path} is a GGUF file.`);
   }
@@ -53,9 +65,17 @@ export function createWeights(model: OpenModel, options: WeightOptions = {}): We
 }
 
 function chooseMode(model: OpenModel, computeType: ComputeType): WeightMode {
-  const stored = model.base.list().reduce((sum, { byteLength }) => sum + byteLength, 0);
-  if (model.format === 'gguf' || (stored < COPIED_BYTES && computeType === 'float32')) return 'copied';
-  const values = model.base.list().reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0);
+  const float32Bytes =
+    4 * model.base.list().reduce((sum, { shape }) => sum + shape.reduce((n, size) => n * size, 1), 0);
+  if (float32Bytes < COPIED_BYTES && computeType === 'float32') return 'copied';
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
-  return 4 * values <= FLOAT32_SHARE * memory ? 'mapped' : 'mapped-stored';
+  const fits = float32Bytes <= FLOAT32_SHARE * memory;
+  if (model.format === 'huggingface') return fits || computeType !== 'float32' ? 'mapped' : 'mapped-stored';
+  if (float32Bytes <= memory) return 'spooled';
+  throw fault(
+    'REQUEST_TOO_LARGE',
+    `${model.base.path} takes ${gigabytes(float32Bytes)} as float32; this machine has ${gigabytes(memory)}. Use the model's safetensors, which stay in their files.`,
+  );
 }
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;

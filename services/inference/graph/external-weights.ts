@@ -9,6 +9,7 @@ import { unsupportedFile } from '../../../shared/tensor-files/tensor-file-faults
 import type { TensorSource } from '../../../shared/tensor-files/tensor-source.js';
 import type { LoraAdapter } from '../model/lora-adapter.js';
 import type { ElementType, OnnxGraph, Value } from './onnx-graph.js';
+import { piecewiseProduct, rowPieces } from './row-pieces.js';
 import type { WeightSink } from './weight-sink.js';
 
 export type ComputeType = 'float32' | 'float16';
@@ -36,11 +37,18 @@ export class ExternalWeights implements WeightSink {
   }
 
   linear(graph: OnnxGraph, x: Value, name: string): Value {
-    const product = this.product(graph, x, this.matrix(graph, `${name}.weight`));
-    const biased = this.source.has(`${name}.bias`)
-      ? graph.node('Add', [product, this.vector(graph, `${name}.bias`)])
-      : product;
-    return this.addBranch(graph, x, `${name}.weight`, biased);
+    const weight = `${name}.weight`;
+    const narrow = this.computeType !== 'float32';
+    const input = narrow ? graph.cast(x, this.computeType) : x;
+    const product = piecewiseProduct(graph, input, this.pieces(graph, weight));
+    const y = narrow ? graph.cast(product, 'float32') : product;
+    const bias = `${name}.bias`;
+    return this.addBranch(
+      graph,
+      x,
+      weight,
+      this.source.has(bias) ? graph.node('Add', [y, this.vector(graph, bias)]) : y,
+    );
   }
 
   vector(graph: OnnxGraph, name: string, offset = 0): Value {
@@ -48,7 +56,8 @@ export class ExternalWeights implements WeightSink {
     return graph.initializer(name, 'float32', [data.length], offset === 0 ? data : data.map((value) => value + offset));
   }
 
-  private matrix(graph: OnnxGraph, name: string): Value {
+  /** The matrix in the compute type, in ranges of rows. */
+  private pieces(graph: OnnxGraph, name: string): Value[] {
     const { file, offset, byteLength, dtype, shape } = this.source.info(name);
     const stored = STORED_TYPES[dtype];
     if (file === undefined || offset === undefined || stored === undefined) {
@@ -57,16 +66,12 @@ export class ExternalWeights implements WeightSink {
     const location = relative(this.folder, this.realPaths.get(file) as string)
       .split(sep)
       .join('/');
-    const value = graph.externalInitializer(name, stored, shape, { location, offset, length: byteLength });
-    return stored === this.computeType ? value : graph.cast(value, this.computeType);
-  }
-
-  /** x W^T in the compute type; float32 in and out. */
-  private product(graph: OnnxGraph, x: Value, w: Value): Value {
-    const narrow = this.computeType !== 'float32';
-    const input = narrow ? graph.cast(x, this.computeType) : x;
-    const product = graph.node('FusedMatMul', [input, w], { transB: 1 }, 'com.microsoft');
-    return narrow ? graph.cast(product, 'float32') : product;
+    const rowBytes = byteLength / shape[0];
+    return rowPieces(shape).map(({ start, count }) => {
+      const bytes = { location, offset: offset + start * rowBytes, length: count * rowBytes };
+      const piece = graph.externalInitializer(`${name}[${start}]`, stored, [count, shape[1]], bytes);
+      return stored === this.computeType ? piece : graph.cast(piece, this.computeType);
+    });
   }
 
   /** y + scale * (x A^T) B^T */

@@ -11,4 +11,6 @@ export interface WeightSink {
   linears(graph: OnnxGraph, x: Value, names: readonly string[]): Value[];
   /** A vector [n] as a float32 constant, `offset` added to every entry. */
   vector(graph: OnnxGraph, name: string, offset?: number): Value;
+  /** Called once every session is created. */
+  close?(): void;
 }

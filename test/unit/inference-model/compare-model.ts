@@ -56,6 +56,7 @@ export async function compareModel(comparison: Comparison): Promise<Differences>
     device: 'cpu',
     ...runtime,
   });
+  sink.close?.();
   const compare = (logits: readonly Float32Array[], kind: string) =>
     Math.max(...logits.map((rows, i) => relative(rows, tensors.readFloat32(`${kind}.${i}`))));
   const bank = steering(tensors.readFloat32('delta'), reference.editLayer);

@@ -26,6 +26,11 @@ const FLOAT32_LIMIT = 1e-4;
 /** Half precision has 11 bits; a few products on end lose a few of them. */
 const FLOAT16_LIMIT = 2e-2;
 
+const ggufComparisons = (model: string): NamedComparison[] => [
+  { model, format: 'GGUF F32', file: 'model.gguf', limit: FLOAT32_LIMIT },
+  { model, format: 'GGUF F32, spooled', file: 'model.gguf', weights: { mode: 'spooled' }, limit: FLOAT32_LIMIT },
+];
+
 const ADAPTER = { adapter: 'adapter', reference: 'adapter/reference' };
 
 export const MODEL_COMPARISONS: readonly NamedComparison[] = [
@@ -39,11 +44,19 @@ export const MODEL_COMPARISONS: readonly NamedComparison[] = [
       weights: { mode: 'mapped', computeType: 'float16' },
       limit: FLOAT16_LIMIT,
     },
-    ...(hasGguf ? [{ model, format: 'GGUF F32', file: 'model.gguf', limit: FLOAT32_LIMIT }] : []),
+    ...(hasGguf ? ggufComparisons(model) : []),
   ]),
   { model: 'llama3', format: 'GGUF Q8_0', file: 'model-q8_0.gguf', reference: 'reference-q8_0', limit: FLOAT32_LIMIT },
   { model: 'llama3', format: 'safetensors + LoRA', ...ADAPTER, limit: FLOAT32_LIMIT },
   { model: 'llama3', format: 'GGUF F32 + LoRA', file: 'model.gguf', ...ADAPTER, limit: FLOAT32_LIMIT },
+  {
+    model: 'llama3',
+    format: 'GGUF F32, spooled + LoRA',
+    file: 'model.gguf',
+    ...ADAPTER,
+    weights: { mode: 'spooled' },
+    limit: FLOAT32_LIMIT,
+  },
   {
     model: 'llama3',
     format: 'safetensors, mapped + LoRA',

@@ -6,8 +6,7 @@ export default defineConfig({
     include: ['dist/test/**/*.test.js'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
-    globalSetup: [],
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
   },
 });

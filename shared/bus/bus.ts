@@ -119,7 +119,7 @@ export interface WorkQueue {
   awaitOutcome(id: string, options: AwaitOutcomeOptions): Promise<StoredOutcome | undefined>;
   /** Whether the item still waits or is worked on. */
   holds(position: number): Promise<boolean>;
-  /** Takes back an item that nobody needs any more. One that is worked on may still end with an outcome. */
+  /** Takes back an item that nobody needs any more. One that is worked on is left to end with its outcome. */
   withdraw(position: number): Promise<void>;
   /** Oldest first, at most `limit`. */
   deadLetters(limit?: number): Promise<StoredDeadLetter[]>;

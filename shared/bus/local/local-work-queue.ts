@@ -109,7 +109,6 @@ export class LocalWorkQueue implements WorkQueue {
 
   async withdraw(position: number): Promise<void> {
     this.waiting = this.waiting.filter((queued) => queued.position !== position);
-    this.running.delete(position);
   }
 
   async deadLetters(limit = 100): Promise<StoredDeadLetter[]> {

@@ -2,6 +2,7 @@
  * A work queue on JetStream: items on a work-queue stream, outcomes and dead letters on streams of their own, filed by the item's id.
  * Prevents: a result that is lost with the requester that waited for it, and a backlog without a bound.
  */
+import type { ConsumerInfo } from '@nats-io/jetstream';
 import { WorkOutcome } from '../../../proto/gen/refusalscope/v1/bus.js';
 import { thrownIfAborted } from '../aborted.js';
 import type {
@@ -121,9 +122,11 @@ export class NatsWorkQueue implements WorkQueue {
 
   async withdraw(position: number): Promise<void> {
     try {
-      await this.link.manager.streams.deleteMessage(this.work, position);
+      // One that a worker has is left: its outcome will be of use to whoever asks again.
+      const delivered = (await this.consumerInfo())?.delivered.stream_seq ?? 0;
+      if (position > delivered) await this.link.manager.streams.deleteMessage(this.work, position);
     } catch (thrown) {
-      // Already worked off, or the server is away: then a worker does it for nothing.
+      // Done by now, or the server is away: then a worker does it for nothing.
       this.link.logger.debug({ err: thrown, position }, 'work item was not withdrawn');
     }
   }
@@ -136,14 +139,21 @@ export class NatsWorkQueue implements WorkQueue {
   }
 
   async load(): Promise<QueueLoad> {
+    const workers = await this.consumerInfo();
+    if (workers !== undefined) {
+      return { waiting: workers.num_pending, running: workers.num_ack_pending, idleSlots: workers.num_waiting };
+    }
+    const info = await this.link.persist('Reading a queue', () => this.link.manager.streams.info(this.work));
+    return { waiting: info.state.messages, running: 0, idleSlots: 0 };
+  }
+
+  /** Undefined before the first worker came. */
+  private async consumerInfo(): Promise<ConsumerInfo | undefined> {
     try {
-      const info = await this.link.manager.consumers.info(this.work, this.link.subjects.workConsumer);
-      return { waiting: info.num_pending, running: info.num_ack_pending, idleSlots: info.num_waiting };
+      return await this.link.manager.consumers.info(this.work, this.link.subjects.workConsumer);
     } catch (thrown) {
-      if (!isMissing(thrown)) throw thrown;
-      // No worker has come yet.
-      const info = await this.link.persist('Reading a queue', () => this.link.manager.streams.info(this.work));
-      return { waiting: info.state.messages, running: 0, idleSlots: 0 };
+      if (isMissing(thrown)) return undefined;
+      throw thrown;
     }
   }
 }

@@ -22,6 +22,8 @@ const SCALED_BY_MODEL_WIDTH: Readonly<Record<string, number>> = { gemma2: 46, ge
 
 /** Bounds of metadata numbers: far beyond any model, small enough that no product overflows. */
 const MAX_COUNT = 100_000_000;
+/** As in config.json: lists with an entry a layer are built before the tensors are looked at. */
+const MAX_LAYERS = 1000;
 
 /** Faults: TENSOR_FILE_CORRUPT (a key is missing or out of bounds), TENSOR_FILE_UNSUPPORTED (another family or RoPE scaling). */
 export function ggufSpec(file: GgufFile): ModelSpec {
@@ -29,7 +31,7 @@ export function ggufSpec(file: GgufFile): ModelSpec {
   const family: Family = FAMILIES[architecture];
   const nHeads = keys.count('attention.head_count');
   const dModel = keys.count('embedding_length');
-  const nLayers = keys.count('block_count');
+  const nLayers = keys.count('block_count', MAX_LAYERS);
   const nKvHeads = keys.optionalCount('attention.head_count_kv') ?? nHeads;
   const headDim = keys.optionalCount('attention.key_length') ?? dModel / nHeads;
   if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
@@ -102,8 +104,8 @@ function ropeOf(file: GgufFile, keys: Keys, family: Family, headDim: number): Ro
 interface Keys {
   required(key: string): number;
   positive(key: string): number | undefined;
-  count(key: string): number;
-  optionalCount(key: string): number | undefined;
+  count(key: string, max?: number): number;
+  optionalCount(key: string, max?: number): number | undefined;
   text(key: string): string | undefined;
 }
 
@@ -119,10 +121,10 @@ function openKeys(file: GgufFile): { architecture: FamilyName; keys: Keys } {
     if (value === undefined || (Number.isFinite(value) && value > 0)) return value;
     throw wrong(key, value, 'it must be a positive number');
   };
-  const optionalCount = (key: string): number | undefined => {
+  const optionalCount = (key: string, max = MAX_COUNT): number | undefined => {
     const value = positive(key);
-    if (value === undefined || (Number.isInteger(value) && value <= MAX_COUNT)) return value;
-    throw wrong(key, value, `it must be an integer of at most ${MAX_COUNT}`);
+    if (value === undefined || (Number.isInteger(value) && value <= max)) return value;
+    throw wrong(key, value, `it must be an integer of at most ${max}`);
   };
   const needed = (key: string, value: number | undefined): number => {
     if (value !== undefined) return value;
@@ -134,7 +136,7 @@ function openKeys(file: GgufFile): { architecture: FamilyName; keys: Keys } {
       positive,
       optionalCount,
       required: (key) => needed(key, positive(key)),
-      count: (key) => needed(key, optionalCount(key)),
+      count: (key, max) => needed(key, optionalCount(key, max)),
       text: (key) => file.text(`${architecture}.${key}`),
     },
   };

@@ -86,10 +86,17 @@ export class GgufWeights implements TensorSource {
     this.file.close();
   }
 
+  /** The row of the file at which a row of the model's matrix stands. */
+  storedRow(name: string, row: number): number {
+    const headCount = this.permutedHeads(name);
+    return headCount === undefined ? row : interleavedRow(row, this.info(name).shape[0] / headCount);
+  }
+
   private stored(name: string): string {
     return ggufName(name, this.spec.architecture);
   }
 
+  /** Heads whose rows the file interleaves; undefined where rows stand in the model's order. */
   private permutedHeads(name: string): number | undefined {
     if (this.spec.architecture !== 'llama') return undefined;
     if (/self_attn\.q_proj\./.test(name)) return this.spec.nHeads;
@@ -98,22 +105,24 @@ export class GgufWeights implements TensorSource {
   }
 }
 
-/**
- * Undoes the converter's permutation: within each head it interleaves the two halves of the rotary pairs (row 2i + j of the file
- * is row j * half + i of the model).
- */
+/** The model's rows in their own order, from a matrix whose rows stand in the file's order. */
 function unpermute(data: Float32Array, headCount: number, shape: readonly number[]): Float32Array {
   const rows = shape[0];
   const width = data.length / rows;
-  const half = rows / headCount / 2;
   const out = new Float32Array(data.length);
-  for (let head = 0; head < headCount; head++) {
-    for (let i = 0; i < half; i++) {
-      for (let j = 0; j < 2; j++) {
-        const from = (head * half * 2 + 2 * i + j) * width;
-        out.set(data.subarray(from, from + width), (head * half * 2 + j * half + i) * width);
-      }
-    }
+  for (let row = 0; row < rows; row++) {
+    const from = interleavedRow(row, rows / headCount) * width;
+    out.set(data.subarray(from, from + width), row * width);
   }
   return out;
+}
+
+/**
+ * Where the converter put a row: within each head of `headRows` rows it interleaves the two halves of the rotary pairs (row
+ * j * half + i of the model is row 2i + j of the file).
+ */
+function interleavedRow(row: number, headRows: number): number {
+  const half = headRows / 2;
+  const inHead = row % headRows;
+  return row - inHead + 2 * (inHead % half) + Math.floor(inHead / half);
 }

@@ -1,0 +1,136 @@
+/**
+ * How evaluation scales over a real nats-server: 1 to 32 worker processes whose model is a fixed wait of 50 ms a batch, so that what is
+ * measured is the mesh. Throughput is compared with what the waits alone would allow (workers / 50 ms); then two audits share 8 workers, a
+ * large one that is there first and a small one that joins it. Prints a table; with `--json FILE` also writes the numbers.
+ */
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { Bus } from '../../shared/bus/bus.js';
+import { publishEvaluations } from '../../shared/bus/evaluation-work.js';
+import { connectNatsBus } from '../../shared/bus/nats/connect-nats-bus.js';
+import { createLogger } from '../../shared/log/create-logger.js';
+import { startNatsServer } from '../../test/fixtures/nats/nats-server.js';
+import { STAND_IN_MODEL, standInRequest } from '../../test/fixtures/nats/stand-in-model.js';
+import { type StartedProcess, startProcess } from '../../test/fixtures/nats/start-process.js';
+
+const WAIT_MS = 50;
+const BATCH = 32;
+const MEASURED_MS = 6_000;
+const WARM_MS = 2_000;
+const WORKER = new URL('../../test/fixtures/nats/evaluation-worker.js', import.meta.url);
+
+interface Mesh {
+  readonly bus: Bus;
+  readonly close: () => Promise<void>;
+}
+
+const startMesh = async (url: string, workers: number): Promise<Mesh> => {
+  const namespace = `scale-${randomUUID()}`;
+  const environment = { BUS_SERVERS: url, BUS_NAMESPACE: namespace, WAIT_MS: String(WAIT_MS) };
+  const processes: StartedProcess[] = [];
+  // Four at a time: more would only slow each other down while they load.
+  for (let first = 0; first < workers; first += 4) {
+    const group = Array.from({ length: Math.min(4, workers - first) }, () => startProcess(WORKER, environment));
+    processes.push(...group);
+    await Promise.all(group.map((one) => one.until((line) => line === 'ready', 60_000)));
+  }
+  const bus = await connectNatsBus({ servers: [url], namespace, logger: createLogger('scale', 'error') });
+  return {
+    bus,
+    close: async () => {
+      await bus.close();
+      await Promise.all(processes.map((one) => one.kill('SIGKILL')));
+    },
+  };
+};
+
+/** When each batch was answered, in ms since the audit began. */
+const runAudit = async (bus: Bus, requester: string, batches: number, signal?: AbortSignal): Promise<number[]> => {
+  const startedAt = performance.now();
+  const answeredAt: number[] = [];
+  // Prompts of their own, so that no batch has been computed before.
+  const prompts = Array.from({ length: batches }, (_, i) => `${requester}-${i}`);
+  const options = { requester, modelDigest: STAND_IN_MODEL.digest, batchSize: BATCH, ...(signal && { signal }) };
+  try {
+    for await (const _ of publishEvaluations(bus, standInRequest(prompts, BATCH), options)) {
+      answeredAt.push(performance.now() - startedAt);
+    }
+  } catch (thrown) {
+    if (signal?.aborted !== true) throw thrown;
+  }
+  return answeredAt;
+};
+
+const measureThroughput = async (url: string, workers: number) => {
+  const mesh = await startMesh(url, workers);
+  try {
+    const linear = (workers * 1000) / WAIT_MS;
+    const stop = AbortSignal.timeout(WARM_MS + MEASURED_MS);
+    const batches = Math.ceil((linear * (WARM_MS + MEASURED_MS) * 1.2) / 1000);
+    const answeredAt = await runAudit(mesh.bus, `throughput-${workers}`, batches, stop);
+    const counted = answeredAt.filter((at) => at >= WARM_MS && at < WARM_MS + MEASURED_MS).length;
+    const batchesPerSecond = (counted * 1000) / MEASURED_MS;
+    return {
+      workers,
+      batches_per_s: batchesPerSecond,
+      evaluations_per_s: batchesPerSecond * BATCH,
+      linear_batches_per_s: linear,
+      share_of_linear: batchesPerSecond / linear,
+    };
+  } finally {
+    await mesh.close();
+  }
+};
+
+const measureFairness = async (url: string) => {
+  const workers = 8;
+  const mesh = await startMesh(url, workers);
+  try {
+    const linear = (workers * 1000) / WAIT_MS;
+    const stop = AbortSignal.timeout(10_000);
+    const large = runAudit(mesh.bus, 'large', Math.ceil(linear * 12), stop);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const small = await runAudit(mesh.bus, 'small', 320);
+    const together = small.at(-1) ?? 0;
+    const largeMeanwhile = (await large).filter((at) => at >= 2_000 && at < 2_000 + together).length;
+    return {
+      workers,
+      small_audit_batches: small.length,
+      first_answer_ms: small[0] ?? 0,
+      small_audit_s: together / 1000,
+      alone_would_take_s: small.length / linear,
+      share_of_the_small_audit: small.length / (small.length + largeMeanwhile),
+    };
+  } finally {
+    await mesh.close();
+  }
+};
+
+const { values } = parseArgs({
+  options: { json: { type: 'string' }, workers: { type: 'string', default: '1,2,4,8,16,32' } },
+});
+const server = await startNatsServer();
+try {
+  const throughput = [];
+  process.stdout.write('workers  batches/s  evaluations/s  share of linear\n');
+  for (const workers of values.workers.split(',').map(Number)) {
+    const row = await measureThroughput(server.url, workers);
+    throughput.push(row);
+    const cells = [
+      row.batches_per_s.toFixed(1),
+      row.evaluations_per_s.toFixed(0),
+      `${(row.share_of_linear * 100).toFixed(1)} %`,
+    ];
+    process.stdout.write(
+      `${String(workers).padStart(7)}  ${cells[0]!.padStart(9)}  ${cells[1]!.padStart(13)}  ${cells[2]!.padStart(15)}\n`,
+    );
+  }
+  const fairness = await measureFairness(server.url);
+  process.stdout.write(`fairness ${JSON.stringify(fairness)}\n`);
+  const report = { wait_ms: WAIT_MS, evaluations_per_batch: BATCH, cpus: cpus().length, throughput, fairness };
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);
+} finally {
+  await server.close();
+}

@@ -1,6 +1,6 @@
 /**
  * The report of a finished audit, as report.json holds it: plain JSON, keys in camelCase as in proto3's JSON mapping.
- * Everything but `run` is a function of the spec and the model files: a resumed audit ends with the same bytes there.
+ * Everything but `run` is a function of the spec and the model files (docs/report.md: how exactly).
  * Rates are never given alone: every count stands beside its denominator. No prompt and no answer is in it beyond the first
  * words (none if the spec says redactAnswers). docs/report.md explains each field for readers.
  */

@@ -1,7 +1,8 @@
 /**
- * Scores directions by bypass, induce and KL (Arditi et al. 2024, appendix C) within a budget of evaluations. All three scores of
- * every direction on every held-out prompt would cost tens of thousands of full forward passes; so all directions are probed on a few
- * prompts, each layer's best on more, and only the best that may be selected get all three. The order is fixed: no chance is involved.
+ * Scores directions by induce, bypass and KL (Arditi et al. 2024, appendix C) within a budget of evaluations. All three scores of
+ * every direction on every held-out prompt would cost tens of thousands of full forward passes. So all directions are probed by
+ * induce, the cheapest (it edits one layer, what lies below is shared) and a filter anyhow; bypass and KL are taken of the best, and
+ * only those that break no limit get all three on all prompts. The order is fixed: no chance is involved.
  */
 import type { Ask, Evaluator, PreparedPrompt } from '../model/evaluator.js';
 import type { Evaluation } from '../model/model-port.js';
@@ -12,13 +13,15 @@ export type Rejection = 'layer' | 'kl' | 'induce' | 'not-finite' | 'not-scored';
 
 export interface ScoredDirection {
   readonly direction: Direction;
-  /** Mean refusal score of harmful prompts with it ablated at every layer; NaN if it has no finite vector. */
-  readonly bypass: number;
-  /** How many prompts `bypass` is the mean of. */
-  readonly bypassPrompts: number;
-  /** Means over harmless prompts, all of them or those of the gate; NaN if the budget did not reach it. */
+  /** Mean refusal score of harmless prompts with the mean difference added, on the prompts that every direction was probed with. */
+  readonly probeInduce: number;
+  /** The same on as many prompts as the budget reached. NaN if there is no finite vector. */
   readonly induce: number;
+  /** Mean refusal score of harmful prompts with it ablated at every layer; NaN if the budget did not reach it. */
+  readonly bypass: number;
+  /** Mean KL(clean || ablated) of harmless prompts, nats; NaN likewise. */
   readonly kl: number;
+  /** Empty if it may be selected. */
   readonly rejected: readonly Rejection[];
 }
 
@@ -33,16 +36,13 @@ export interface DirectionScoring {
   readonly onProgress: (detail: string) => void;
 }
 
-/** What about a minute of a small model on two cores pays for: an ablation at every layer shares nothing with any other evaluation. */
+/** What about a minute of a small model on two cores pays for. */
 export const DEFAULT_BUDGET = 600;
-/** Shares of the budget: probing all, refining each layer's best, gating the best by KL and induce, and the rest for finalists. */
-const PROBE_SHARE = 0.4;
-const REFINE_SHARE = 0.2;
-const GATE_SHARE = 0.15;
-const FINAL_SHARE = 0.25;
-/** Positions of a layer that are refined. */
-const REFINED_A_LAYER = 2;
-/** Harmless prompts at the gate: few, because a direction that breaks the model breaks it on any. */
+/** Shares of the budget: the probe of all, the gate of the best, and the rest for finalists. */
+const PROBE_SHARE = 0.6;
+const GATE_SHARE = 0.2;
+const FINAL_SHARE = 0.2;
+/** Prompts of each label at the gate: few, because a direction that breaks the model breaks it on any. */
 const GATE_PROMPTS = 2;
 /** If no finalist is selected, the next best that passed the gate are scored, so often in all. */
 const FINAL_ROUNDS = 2;
@@ -55,47 +55,49 @@ const MAX_DIRECTIONS_A_BANK = 16;
 
 interface Draft {
   readonly direction: Direction;
-  bypass: number;
-  bypassPrompts: number;
+  probeInduce: number;
   induce: number;
+  inducePrompts: number;
+  bypass: number;
   kl: number;
-  /** How many prompts `induce` and `kl` are the means of. */
-  harmlessPrompts: number;
+  /** Of each label, for bypass and KL. */
+  ablatedPrompts: number;
   isFullyScored: boolean;
 }
+
+const createDraft = (direction: Direction): Draft => ({
+  direction,
+  probeInduce: NaN,
+  induce: NaN,
+  inducePrompts: 0,
+  bypass: NaN,
+  kl: NaN,
+  ablatedPrompts: 0,
+  isFullyScored: false,
+});
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const isFiniteDirection = ({ vector, rawNorm }: Direction): boolean =>
   Number.isFinite(rawNorm) && rawNorm > 0 && vector.every(Number.isFinite);
 const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);
-const byBypass = (a: Draft, b: Draft): number =>
-  a.bypass - b.bypass || a.direction.layer - b.direction.layer || b.direction.position - a.direction.position;
+const byPlace = (a: Draft, b: Draft): number =>
+  a.direction.layer - b.direction.layer || b.direction.position - a.direction.position;
+const byInduce = (a: Draft, b: Draft): number => b.probeInduce - a.probeInduce || byPlace(a, b);
+const byBypass = (a: Draft, b: Draft): number => a.bypass - b.bypass || byPlace(a, b);
 
 /** In the order of `directions`. */
 export async function scoreDirections(
   scoring: DirectionScoring,
   directions: readonly Direction[],
 ): Promise<ScoredDirection[]> {
-  const drafts = directions.map(
-    (direction): Draft => ({
-      direction,
-      bypass: NaN,
-      bypassPrompts: 0,
-      induce: NaN,
-      kl: NaN,
-      harmlessPrompts: 0,
-      isFullyScored: false,
-    }),
-  );
+  const drafts = directions.map(createDraft);
   const usable = drafts.filter(({ direction }) => isFiniteDirection(direction));
   const plan = planRounds(scoring, usable.length);
-  await scoreBypass(scoring, usable, plan.probePrompts);
-  scoring.onProgress(`${usable.length} directions on ${plan.probePrompts} prompts`);
-  const refined = bestOfEachLayer(usable, REFINED_A_LAYER);
-  await scoreBypass(scoring, refined, plan.refinePrompts);
-  scoring.onProgress(`${refined.length} directions on ${plan.refinePrompts} prompts`);
-  const gated = rankEligible(usable, scoring.nLayers).slice(0, plan.gated);
-  await scoreInduceAndKl(scoring, gated, plan.gatePrompts);
+  await scoreInduce(scoring, usable, plan.probePrompts);
+  for (const draft of usable) draft.probeInduce = draft.induce;
+  scoring.onProgress(`${usable.length} directions probed`);
+  const gated = chooseGated(usable, scoring.nLayers, plan.gated);
+  await scoreAblation(scoring, gated, plan.gatePrompts);
   scoring.onProgress(`${gated.length} directions at the gate`);
   await scoreFinalists(scoring, gated, plan.finalists);
   return drafts.map((draft) => ({ ...draft, rejected: rejectionsOf(draft, scoring.nLayers) }));
@@ -103,76 +105,70 @@ export async function scoreDirections(
 
 interface RoundPlan {
   readonly probePrompts: number;
-  readonly refinePrompts: number;
   readonly gated: number;
   readonly gatePrompts: number;
   readonly finalists: number;
 }
 
-/** All three scores of all if the budget allows, otherwise the four rounds. */
+/** All three scores of all if the budget allows, otherwise the three rounds. */
 export function planRounds(
   { harmful, harmless, budget, nLayers }: Pick<DirectionScoring, 'harmful' | 'harmless' | 'budget' | 'nLayers'>,
   count: number,
 ): RoundPlan {
-  const all = harmful.length;
+  const most = Math.max(harmful.length, harmless.length);
   const fullPrice = harmful.length + 2 * harmless.length;
   if (count * fullPrice <= budget)
-    return { probePrompts: all, refinePrompts: all, gated: count, gatePrompts: harmless.length, finalists: count };
-  const probePrompts = clamp(Math.floor((PROBE_SHARE * budget) / count), 1, all);
-  const more = Math.floor((REFINE_SHARE * budget) / (REFINED_A_LAYER * nLayers));
-  const gatePrompts = Math.min(GATE_PROMPTS, harmless.length);
+    return { probePrompts: harmless.length, gated: count, gatePrompts: most, finalists: count };
   return {
-    probePrompts,
-    refinePrompts: clamp(probePrompts + more, probePrompts, all),
-    gated: Math.max(Math.floor((GATE_SHARE * budget) / (2 * gatePrompts)), 1),
-    gatePrompts,
+    probePrompts: clamp(Math.floor((PROBE_SHARE * budget) / count), 1, harmless.length),
+    gated: Math.max(Math.floor((GATE_SHARE * budget) / (2 * GATE_PROMPTS)), nLayers),
+    gatePrompts: Math.min(GATE_PROMPTS, most),
     finalists: Math.max(Math.floor((FINAL_SHARE * budget) / (FINAL_ROUNDS * fullPrice)), 1),
   };
 }
 
-/** Those that may be selected; first those measured on the most prompts, among them every layer's best. */
-function rankEligible(drafts: readonly Draft[], nLayers: number): Draft[] {
-  return drafts
-    .filter(({ direction, bypass }) => direction.layer < LAYER_SHARE * nLayers && Number.isFinite(bypass))
-    .sort((a, b) => b.bypassPrompts - a.bypassPrompts || byBypass(a, b));
+/** Each layer's best by induce, for the picture over layers; then the best of those that may be selected. */
+function chooseGated(usable: readonly Draft[], nLayers: number, count: number): Draft[] {
+  if (count >= usable.length) return [...usable];
+  const ranked = [...usable].sort(byInduce);
+  const layers = new Set<number>();
+  const bests = ranked.filter(({ direction }) => !layers.has(direction.layer) && layers.add(direction.layer));
+  const rest = ranked.filter((draft) => !bests.includes(draft) && rejectionsOf(draft, nLayers)[0] === 'not-scored');
+  return [...bests, ...rest].slice(0, count);
 }
 
 async function scoreFinalists(scoring: DirectionScoring, gated: readonly Draft[], count: number): Promise<void> {
-  const passed = gated.filter((draft) => limitsBroken(draft).length === 0).sort(byBypass);
+  const passed = gated.filter((draft) => rejectionsOf(draft, scoring.nLayers)[0] === 'not-scored').sort(byBypass);
   for (let round = 0; round < FINAL_ROUNDS; round++) {
     const finalists = passed.slice(round * count, (round + 1) * count);
     if (finalists.length === 0) return;
-    await scoreBypass(scoring, finalists, scoring.harmful.length);
-    await scoreInduceAndKl(scoring, finalists, scoring.harmless.length);
+    await scoreInduce(scoring, finalists, scoring.harmless.length);
+    await scoreAblation(scoring, finalists, Math.max(scoring.harmful.length, scoring.harmless.length));
     for (const draft of finalists) draft.isFullyScored = true;
     scoring.onProgress(`${finalists.length} finalists`);
     if (finalists.some((draft) => rejectionsOf(draft, scoring.nLayers).length === 0)) return;
   }
 }
 
-async function scoreBypass(scoring: DirectionScoring, drafts: readonly Draft[], prompts: number): Promise<void> {
-  const wanting = drafts.filter(({ bypassPrompts }) => bypassPrompts < prompts);
-  const results = await evaluateAblated(scoring, wanting, scoring.harmful.slice(0, prompts), false);
+async function scoreInduce(scoring: DirectionScoring, drafts: readonly Draft[], prompts: number): Promise<void> {
+  const wanting = drafts.filter(({ inducePrompts }) => inducePrompts < prompts);
+  const edits = addAtOwnLayer(wanting.map(({ direction }) => direction));
+  const results = await evaluateEdits(scoring, edits, scoring.harmless.slice(0, prompts), false);
   for (const [i, draft] of wanting.entries()) {
-    draft.bypass = mean(results[i]!.map(({ refusalScore }) => refusalScore));
-    draft.bypassPrompts = prompts;
+    draft.induce = mean(results[i]!.map(({ refusalScore }) => refusalScore));
+    draft.inducePrompts = prompts;
   }
 }
 
-async function scoreInduceAndKl(scoring: DirectionScoring, drafts: readonly Draft[], prompts: number): Promise<void> {
-  const wanting = drafts.filter(({ harmlessPrompts }) => harmlessPrompts < prompts);
-  const harmless = scoring.harmless.slice(0, prompts);
-  const ablated = await evaluateAblated(scoring, wanting, harmless, true);
-  const induced = await evaluateEdits(
-    scoring,
-    addAtOwnLayer(wanting.map(({ direction }) => direction)),
-    harmless,
-    false,
-  );
+/** Bypass on harmful and KL on harmless prompts, `prompts` of each where there are so many. */
+async function scoreAblation(scoring: DirectionScoring, drafts: readonly Draft[], prompts: number): Promise<void> {
+  const wanting = drafts.filter(({ ablatedPrompts }) => ablatedPrompts < prompts);
+  const harmful = await evaluateAblated(scoring, wanting, scoring.harmful.slice(0, prompts), false);
+  const harmless = await evaluateAblated(scoring, wanting, scoring.harmless.slice(0, prompts), true);
   for (const [i, draft] of wanting.entries()) {
-    draft.kl = mean(ablated[i]!.map(({ firstTokenKl }) => firstTokenKl ?? NaN));
-    draft.induce = mean(induced[i]!.map(({ refusalScore }) => refusalScore));
-    draft.harmlessPrompts = prompts;
+    draft.bypass = mean(harmful[i]!.map(({ refusalScore }) => refusalScore));
+    draft.kl = mean(harmless[i]!.map(({ firstTokenKl }) => firstTokenKl ?? NaN));
+    draft.ablatedPrompts = prompts;
   }
 }
 
@@ -204,27 +200,13 @@ async function evaluateEdits(
   return on.map((_, i) => evaluations.slice(i * prompts.length, (i + 1) * prompts.length));
 }
 
-function bestOfEachLayer(drafts: readonly Draft[], count: number): Draft[] {
-  const byLayer = new Map<number, Draft[]>();
-  for (const draft of drafts)
-    byLayer.set(draft.direction.layer, [...(byLayer.get(draft.direction.layer) ?? []), draft]);
-  return [...byLayer.values()].flatMap((layer) => layer.sort(byBypass).slice(0, count));
-}
-
-/** Which limits the scores break, on however many prompts they were measured. */
-function limitsBroken({ bypass, induce, kl }: Draft): Rejection[] {
-  if (![bypass, induce, kl].every(Number.isFinite)) return ['not-finite'];
-  const broken: Rejection[] = [];
-  if (kl > MAX_KL) broken.push('kl');
-  if (induce < MIN_INDUCE) broken.push('induce');
-  return broken;
-}
-
+/** Why it cannot be selected, by the scores it has, on however many prompts they were measured. */
 function rejectionsOf(draft: Draft, nLayers: number): Rejection[] {
-  const isLate = draft.direction.layer >= LAYER_SHARE * nLayers;
-  const late: Rejection[] = isLate ? ['layer'] : [];
-  if (!Number.isFinite(draft.bypass)) return [...late, 'not-finite'];
-  const broken = draft.harmlessPrompts > 0 ? limitsBroken(draft) : [];
-  if (draft.isFullyScored || isLate || broken.length > 0) return [...late, ...broken];
-  return ['not-scored'];
+  const { direction, induce, bypass, kl } = draft;
+  const rejections: Rejection[] = direction.layer >= LAYER_SHARE * nLayers ? ['layer'] : [];
+  const measured = draft.ablatedPrompts > 0 ? [induce, bypass, kl] : [induce];
+  if (!measured.every(Number.isFinite)) return [...rejections, 'not-finite'];
+  if (kl > MAX_KL) rejections.push('kl');
+  if (induce < MIN_INDUCE) rejections.push('induce');
+  return rejections.length > 0 || draft.isFullyScored ? rejections : ['not-scored'];
 }

@@ -30,7 +30,7 @@ export interface FindDirectionsRequest {
 export interface DirectionSearch {
   readonly directions: readonly ScoredDirection[];
   readonly selected: number | undefined;
-  /** Index of each layer's best position by bypass, by layer ascending. */
+  /** Index of each layer's best position by induce, by layer ascending; a layer without a finite direction is absent. */
   readonly bestByLayer: readonly number[];
   readonly fit: Counts;
   readonly heldOut: Counts;
@@ -182,18 +182,16 @@ function selectBest(scored: readonly ScoredDirection[]): number | undefined {
   return best;
 }
 
-/** Among positions measured on the most prompts of their layer; a layer without a finite direction is absent. */
+/**
+ * By induce: of the positions of a layer, the one whose addition causes most refusal is the one whose nearest features carry it. The
+ * lowest bypass is a worse guide, as an ablation that breaks the model bypasses best (docs/services/search.md has the figures).
+ */
 function bestByLayer(scored: readonly ScoredDirection[]): number[] {
   const best = new Map<number, number>();
-  for (const [i, candidate] of scored.entries()) {
-    if (!Number.isFinite(candidate.bypass)) continue;
-    const current = best.get(candidate.direction.layer);
-    if (current === undefined || isBetter(candidate, scored[current]!)) best.set(candidate.direction.layer, i);
+  for (const [i, { direction, probeInduce }] of scored.entries()) {
+    if (!Number.isFinite(probeInduce)) continue;
+    const current = best.get(direction.layer);
+    if (current === undefined || probeInduce >= scored[current]!.probeInduce) best.set(direction.layer, i);
   }
   return [...best].sort(([a], [b]) => a - b).map(([, i]) => i);
 }
-
-const isBetter = (candidate: ScoredDirection, current: ScoredDirection): boolean =>
-  candidate.bypassPrompts === current.bypassPrompts
-    ? candidate.bypass < current.bypass
-    : candidate.bypassPrompts > current.bypassPrompts;

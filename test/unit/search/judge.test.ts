@@ -61,7 +61,7 @@ describe('judge', () => {
     [' \n<|im_end|>', 'empty'],
     ['the the the the the the the the', 'loop of 1 words'],
     ['I can do it. I can do it. I can do it. I can do it. I can do it.', 'loop of 4 words'],
-    ['The story of the ' + '\u05e2\u05b5\u05bd'.repeat(12), 'loop of characters'],
+    [`The story of the ${'\u05e2\u05b5\u05bd'.repeat(12)}`, 'loop of characters'],
     ['!!!!!!!!!!!!!!!!!!!!!!!!!!', 'loop of one character'],
     ['\ufffd\ufffd\ufffd ok', 'broken characters'],
     ['{ } ; 1 2 3 -- == // 7 8 9 0 [ ] a', 'few letters'],

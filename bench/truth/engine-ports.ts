@@ -4,6 +4,7 @@
  * test/integration/truth holds both ways against each other.
  */
 import { capture } from '../../services/inference/engine/capture.js';
+import { crossEntropy } from '../../services/inference/engine/cross-entropy.js';
 import { createEditBank, type EditBank } from '../../services/inference/engine/edit-bank.js';
 import { Evaluator } from '../../services/inference/engine/evaluator.js';
 import { generate } from '../../services/inference/engine/generate.js';
@@ -152,6 +153,17 @@ export async function openEngine(folder: string, digest: string): Promise<Refusa
         signal,
       });
       return answers;
+    },
+    crossEntropy: ({ prompts, continuations, edits }, signal) => {
+      const bank = edits && bankOf(edits.bank);
+      const masks = prompts.map(() => bank && maskOf(bank.size, edits.on));
+      return crossEntropy(transformer, {
+        prompts: prompts.map(inputOf),
+        continuations,
+        ...(bank && { bank }),
+        masks,
+        signal,
+      });
     },
     close: () => weights.close(),
   };

@@ -6,15 +6,21 @@ import type { RefusalModel } from './model/model-port.js';
 import type { SaeSource } from './model/sae-port.js';
 import type { SearchContext } from './model/scoring.js';
 import { calibrateOpeners } from './stages/calibrate-openers.js';
+import { enumerateMinimalSets } from './stages/enumerate-minimal-sets.js';
 import { filterPrompt } from './stages/filter-prompt.js';
 import { findDirections } from './stages/find-directions.js';
 import { findDormant } from './stages/find-dormant.js';
+import { measureCost } from './stages/measure-cost.js';
 import { measureInteractions } from './stages/measure-interactions.js';
 import { profileDepth } from './stages/profile-depth.js';
 import { rankCandidates } from './stages/rank-candidates.js';
 import { runControls } from './stages/run-controls.js';
 import { sampleMasks } from './stages/sample-masks.js';
+import { testSufficiency } from './stages/test-sufficiency.js';
+import { traceHydra } from './stages/trace-hydra.js';
 import { verifyFlips } from './stages/verify-flips.js';
+import * as decodeClaim from './wire/claim-requests.js';
+import * as encodeClaim from './wire/claim-results.js';
 import { streamStage } from './wire/event-stream.js';
 import * as decode from './wire/requests.js';
 import * as encode from './wire/results.js';
@@ -95,4 +101,12 @@ export const createSearchService = (peers: SearchPeers): BoundService =>
       runPlain(peers, signal, decode.decodeVerifyFlips(request), verifyFlips, encode.encodeVerification),
     runControls: (request, { signal }) =>
       runScored(peers, signal, decode.decodeRunControls(request), runControls, encode.encodeControls),
+    enumerateMinimalSets: (request, { signal }) =>
+      runScored(peers, signal, decodeClaim.decodeEnumerate(request), enumerateMinimalSets, encodeClaim.encodeFamily),
+    traceHydra: (request, { signal }) =>
+      runScored(peers, signal, decodeClaim.decodeTraceHydra(request), traceHydra, encodeClaim.encodeHydra),
+    testSufficiency: (request, { signal }) =>
+      runScored(peers, signal, decodeClaim.decodeSufficiency(request), testSufficiency, encodeClaim.encodeSufficiency),
+    measureCost: (request, { signal }) =>
+      runScored(peers, signal, decodeClaim.decodeMeasureCost(request), measureCost, encodeClaim.encodeCosts),
   });

@@ -123,6 +123,14 @@ export interface Answer {
   readonly proof: readonly LayerProof[];
 }
 
+export interface CrossEntropyRequest {
+  readonly prompts: readonly Prompt[];
+  /** Token ids, one list a prompt, 1 token at least. */
+  readonly continuations: readonly (readonly number[])[];
+  /** The same edits for all prompts. */
+  readonly edits?: { readonly bank: Bank; readonly on: readonly number[] };
+}
+
 export interface RefusalModel {
   /** MODEL_UNKNOWN if another model than `model` is served; an empty name takes whatever is. */
   describe(model: string, signal: AbortSignal): Promise<ModelFacts>;
@@ -136,4 +144,6 @@ export interface RefusalModel {
   capture(request: CaptureRequest, signal: AbortSignal): AsyncIterable<CapturedPrompt>;
   /** Greedy answers, one a prompt, in order. */
   generate(request: GenerateRequest, signal: AbortSignal): Promise<readonly Answer[]>;
+  /** Nats a token of each continuation, one a prompt, in order. */
+  crossEntropy(request: CrossEntropyRequest, signal: AbortSignal): Promise<readonly number[]>;
 }

@@ -53,7 +53,7 @@ export interface DormantReport {
 
 export const DORMANT_DEFAULTS = { minEffect: 0.1, maxTested: 64 } as const;
 
-type LayerFeatures = ReadonlyMap<number, readonly number[] | undefined>;
+export type LayerFeatures = ReadonlyMap<number, readonly number[] | undefined>;
 
 export async function findDormant(context: SearchContext, request: FindDormantRequest): Promise<DormantReport> {
   assertDistinctFeatures(request.set, 'The set');
@@ -94,10 +94,10 @@ function layersToSearch(request: FindDormantRequest): LayerFeatures {
  * Activations with the set off. A layer is read with only the members before it off, so that its own edits do not hide what they
  * read; layers between the same two members share one forward pass.
  */
-async function readSuppressed(
+export async function readSuppressed(
   context: SearchContext,
   prompt: PreparedPrompt,
-  { set, positions }: FindDormantRequest,
+  { set, positions }: Pick<FindDormantRequest, 'set' | 'positions'>,
   setBank: FeatureBank,
   searched: LayerFeatures,
 ): Promise<Map<string, PeakActivation>> {

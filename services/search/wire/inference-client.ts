@@ -26,6 +26,7 @@ import type {
   AnsweredEvaluation,
   CapturedPrompt,
   CaptureRequest,
+  CrossEntropyRequest,
   EvaluationBatch,
   GenerateRequest,
   ModelFacts,
@@ -49,6 +50,7 @@ export function createInferenceModel(client: InferenceClient): RefusalModel {
     evaluate: (batch, signal) => evaluate(client, digests, batch, signal),
     capture: (request, signal) => capture(client, digests, request, signal),
     generate: (request, signal) => generate(client, digests, request, signal),
+    crossEntropy: (request, signal) => crossEntropy(client, digests, request, signal),
   };
 }
 
@@ -201,4 +203,26 @@ async function generate(
     const ended = last.finishReason === FinishReason.FINISH_REASON_END_TOKEN;
     return { tokenIds, pieces, ended, proof: decodeProof(last.proof) };
   });
+}
+
+async function crossEntropy(
+  client: InferenceClient,
+  digests: WeakMap<Bank, string>,
+  { prompts, continuations, edits }: CrossEntropyRequest,
+  signal: AbortSignal,
+): Promise<number[]> {
+  const hasEdits = edits !== undefined && edits.bank.size > 0;
+  const request = {
+    prompts: prompts.map(encodePrompt),
+    continuations: continuations.map((ids) => ({ ids: [...ids] })),
+    masks: hasEdits ? [{ bits: encodeMaskIndices(edits.on, edits.bank.size) }] : [],
+  };
+  const call = async function* (bank: BankReference | undefined) {
+    yield await client.measureCrossEntropy({ ...request, bank }, { signal });
+  };
+  const nats: number[] = [];
+  for await (const { natsPerToken } of withBank(digests, edits?.bank, call)) nats.push(...natsPerToken);
+  if (nats.length !== prompts.length)
+    throw fault('PEER_UNAVAILABLE', `Inference measured ${nats.length} of ${prompts.length} continuations.`);
+  return nats;
 }

@@ -87,7 +87,7 @@ export const encodeDepthProfile = (layers: readonly LayerFlips[]): wire.DepthPro
   })),
 });
 
-const OUTCOMES: Readonly<Record<MinimalSet['outcome'], wire.MinimalSet_Outcome>> = {
+export const OUTCOMES: Readonly<Record<MinimalSet['outcome'], wire.MinimalSet_Outcome>> = {
   found: wire.MinimalSet_Outcome.OUTCOME_FOUND,
   'no-flip': wire.MinimalSet_Outcome.OUTCOME_NO_FLIP,
   'not-refused': wire.MinimalSet_Outcome.OUTCOME_NOT_REFUSED,

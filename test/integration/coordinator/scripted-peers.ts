@@ -318,6 +318,18 @@ const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
       const arm = { flips: 1, total: request.draws, meanScoreChange: -0.5, didNotAct: 1 };
       yield result({ randomFeatures: arm, randomActiveFeatures: arm, randomDirections: { ...arm, flips: 0 } });
     },
+    async *enumerateMinimalSets() {
+      yield unused();
+    },
+    async *traceHydra() {
+      yield unused();
+    },
+    async *testSufficiency() {
+      yield unused();
+    },
+    async *measureCost() {
+      yield unused();
+    },
   };
 };
 

@@ -137,6 +137,7 @@ export function createLinearModel({
       }
     },
     generate: async () => [],
+    crossEntropy: async () => [],
   };
   return model;
 }

@@ -174,6 +174,7 @@ export function createPlantedModel(options: PlantedOptions): PlantedModel {
         yield { promptIndex, positions, residuals, proof: [] };
       }
     },
+    crossEntropy: async ({ prompts, edits }) => prompts.map(() => 2 + 0.1 * (edits?.on.length ?? 0)),
     generate: async ({ prompts, edits }: GenerateRequest): Promise<Answer[]> =>
       prompts.map(({ id }, i) => {
         const isOff = edits ? isOffOf(edits.bank, edits.on[i] ?? []) : () => false;

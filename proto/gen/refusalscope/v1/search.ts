@@ -626,6 +626,251 @@ export interface ControlArm {
   didNotAct: number;
 }
 
+export interface EnumerateMinimalSetsRequest {
+  model: string;
+  prompt: Prompt | undefined;
+  score:
+    | ScoreSpec
+    | undefined;
+  /** The features that sets are made of, each once, with their cosines as RankCandidates gave them. */
+  candidates: FeatureSimilarity[];
+  positions:
+    | Positions
+    | undefined;
+  /** No new question is asked once so many evaluations are spent. 0: 2000. */
+  maxEvaluations: number;
+  /** At most so many sets, up to 1024. 0: 64. */
+  maxSets: number;
+  known: EvaluationRecord[];
+}
+
+export interface EnumerateMinimalSetsResponse {
+  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
+    $case: "result";
+    value: MinimalSetFamily;
+  } | undefined;
+}
+
+export interface MinimalSetFamily {
+  promptId: string;
+  outcome: MinimalSet_Outcome;
+  cleanScore: number;
+  allOffScore: number;
+  /** Every minimal set that was found, smallest first; each flips, and with any one member restored it does not. */
+  sets: FamilySet[];
+  /** Minimal sets of features that go on refusing when all other candidates are off; `score` is the score then. */
+  sustaining: FamilySet[];
+  /** Members of the sets. */
+  members: FamilyMember[];
+  /** Features that are in every set. */
+  necessary: Feature[];
+  /** Most minimal sets of which no two share a member: separate ways to break the refusal. */
+  disjointSets: number;
+  /** Most sustaining sets of which no two share a member: separate defences, each of which must fall. */
+  depthOfDefence: number;
+  /** True: there is no further minimal set among the candidates (where suppression is monotone; see `violations`). */
+  complete: boolean;
+  /** Sets that were seen to refuse although a smaller one flips. Where this is not 0, sets may be missing. */
+  violations: number;
+  evaluations: number;
+  evaluationsReused: number;
+}
+
+export interface FamilySet {
+  /** By layer, then index. */
+  members: Feature[];
+  score: number;
+}
+
+export interface FamilyMember {
+  feature: Feature | undefined;
+  cosine: number;
+  /** Largest activation on the clean prompt over the edited positions; 0 = dormant there. */
+  cleanActivation: number;
+  /** How many of the sets it is in. */
+  inSets: number;
+}
+
+export interface TraceHydraRequest {
+  model: string;
+  /**
+   * Prompts of one kind, each with its set; `score` is not read. Members that are on in the clean prompt are switched off first, the
+   * others have to wake like any feature. Two prompts at least: one says nothing about a mean.
+   */
+  cases: FlipCase[];
+  score:
+    | ScoreSpec
+    | undefined;
+  /** Features to look among, besides the whole SAEs of `layers`. */
+  candidates: Feature[];
+  layers: number[];
+  positions:
+    | Positions
+    | undefined;
+  /** Smallest mean effect that counts, log-odds. 0: 0.1. */
+  minEffect: number;
+  /** Expected share of false features among those reported. 0: 0.05. */
+  level: number;
+  /** Woken features a round and prompt that are followed, largest activation first. 0: 64. */
+  maxTested: number;
+  /** 0: 8. */
+  maxRounds: number;
+  /** Null sets of each kind (random features that are on; the set's edits turned at random). 0: 3. */
+  nullDraws: number;
+  seed: number;
+  known: EvaluationRecord[];
+}
+
+export interface TraceHydraResponse {
+  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
+    $case: "result";
+    value: HydraReport;
+  } | undefined;
+}
+
+export interface HydraReport {
+  prompts: number;
+  /** By round, then size of effect. */
+  features: HydraFeature[];
+  /** Rounds that gave a reported feature. 0: no hydra was found. */
+  depth: number;
+  /** Features that woke in one prompt at least and were tested. */
+  tested: number;
+  /** Mean number of features that woke, by round. */
+  wokenByRound: number[];
+}
+
+export interface HydraFeature {
+  feature:
+    | Feature
+    | undefined;
+  /** 1: it woke once the set was off; 2: once what woke in round 1 was off too; ... */
+  round: number;
+  /** Prompts in which it woke. */
+  wokeIn: number;
+  /** Mean over these of its largest activation. */
+  activation: number;
+  /** Conditional effect, less that under null sets: mean over these prompts, and its 95 % interval by bootstrap over prompts. */
+  effect: number;
+  effectLow: number;
+  effectHigh: number;
+  /** "step": with the set and earlier rounds off; "closure": with the set and everything else that woke off. */
+  context: string;
+  /** Score change when it alone is off in the intact model. */
+  intactEffect: number;
+  /** Conditional effect with null sets in place of the set, by size: mean and largest. */
+  nullEffect: number;
+  nullLargest: number;
+  /** p-value of |effect| <= min_effect, adjusted for all features that woke (Benjamini and Hochberg). */
+  qValue: number;
+  /** Off alone, these wake it; with any one of them restored it sleeps. */
+  wakers: Feature[];
+  /** Positions of the first prompt at which it is awake then, by kind. */
+  awakeAtBos: number;
+  awakeAtTemplate: number;
+  awakeAtContent: number;
+}
+
+export interface TestSufficiencyRequest {
+  model: string;
+  prompt: Prompt | undefined;
+  set: Feature[];
+  /** Everything near the direction: what is off beside the set. */
+  candidates: Feature[];
+  /** Harmless prompts that the set is written into. May be empty. */
+  harmless: Prompt[];
+  score: ScoreSpec | undefined;
+  positions:
+    | Positions
+    | undefined;
+  /** Random sets of the same size that are tried beside it, at most 64. 0: 3. */
+  draws: number;
+  seed: number;
+  known: EvaluationRecord[];
+}
+
+export interface TestSufficiencyResponse {
+  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
+    $case: "result";
+    value: SufficiencyReport;
+  } | undefined;
+}
+
+export interface SufficiencyReport {
+  promptId: string;
+  cleanScore: number;
+  /** Everything off, the set too. */
+  allOffScore: number;
+  set:
+    | SufficiencyArm
+    | undefined;
+  /** One a random set. */
+  random: SufficiencyArm[];
+  /** Harmless prompts that the clean model answers: the denominator of harmless_refused. Those that it refuses are left out. */
+  harmlessTotal: number;
+  harmlessRefusedClean: number;
+  /** Members that are zero on the clean prompt: nothing of them can be put back or written. */
+  dormantMembers: Feature[];
+}
+
+export interface SufficiencyArm {
+  /** All off but these, which stay as they come. Above 0: they refuse alone. */
+  leftOnScore: number;
+  /** All off, and these written at their clean activations, position by position. */
+  putBackScore: number;
+  /** Harmless prompts that are refused once these are written into them at their largest clean activation. */
+  harmlessRefused: number;
+  meanHarmlessScore: number;
+}
+
+export interface MeasureCostRequest {
+  model: string;
+  /** Harmless prompts. */
+  prompts: Prompt[];
+  sets: NamedSet[];
+  score: ScoreSpec | undefined;
+  positions:
+    | Positions
+    | undefined;
+  /** Tokens of each clean greedy answer that cross-entropy is measured on. 0: 32. */
+  answerTokens: number;
+  known: EvaluationRecord[];
+}
+
+export interface NamedSet {
+  /** The caller's name for it. */
+  name: string;
+  features: Feature[];
+}
+
+export interface MeasureCostResponse {
+  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
+    $case: "result";
+    value: SuppressionCosts;
+  } | undefined;
+}
+
+export interface SuppressionCosts {
+  /** In the order of the request's sets. */
+  sets: SetCost[];
+}
+
+export interface SetCost {
+  name: string;
+  /** KL(clean || edited) of the first answer token over the prompts, nats. */
+  meanKl: number;
+  largestKl: number;
+  /** Of the clean answers, nats a token: under the set, and clean. */
+  crossEntropy: number;
+  cleanCrossEntropy: number;
+  /** Prompts that are refused under the set, and prompts where the set changed anything; of `prompts`. */
+  refused: number;
+  acted: number;
+  prompts: number;
+  /** Tokens that cross-entropy was measured on, all prompts together. */
+  answerTokens: number;
+}
+
 function createBaseEvaluationRecord(): EvaluationRecord {
   return {
     key: Buffer.alloc(0),
@@ -7019,6 +7264,3203 @@ export const ControlArm: MessageFns<ControlArm> = {
   },
 };
 
+function createBaseEnumerateMinimalSetsRequest(): EnumerateMinimalSetsRequest {
+  return {
+    model: "",
+    prompt: undefined,
+    score: undefined,
+    candidates: [],
+    positions: undefined,
+    maxEvaluations: 0,
+    maxSets: 0,
+    known: [],
+  };
+}
+
+export const EnumerateMinimalSetsRequest: MessageFns<EnumerateMinimalSetsRequest> = {
+  encode(message: EnumerateMinimalSetsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.prompt !== undefined) {
+      Prompt.encode(message.prompt, writer.uint32(18).fork()).join();
+    }
+    if (message.score !== undefined) {
+      ScoreSpec.encode(message.score, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.candidates) {
+      FeatureSimilarity.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.positions !== undefined) {
+      Positions.encode(message.positions, writer.uint32(42).fork()).join();
+    }
+    if (message.maxEvaluations !== 0) {
+      writer.uint32(48).uint32(message.maxEvaluations);
+    }
+    if (message.maxSets !== 0) {
+      writer.uint32(56).uint32(message.maxSets);
+    }
+    for (const v of message.known) {
+      EvaluationRecord.encode(v!, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EnumerateMinimalSetsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEnumerateMinimalSetsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prompt = Prompt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.score = ScoreSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.candidates.push(FeatureSimilarity.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.positions = Positions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.maxEvaluations = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.maxSets = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.known.push(EvaluationRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EnumerateMinimalSetsRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      prompt: isSet(object.prompt) ? Prompt.fromJSON(object.prompt) : undefined,
+      score: isSet(object.score) ? ScoreSpec.fromJSON(object.score) : undefined,
+      candidates: globalThis.Array.isArray(object?.candidates)
+        ? object.candidates.map((e: any) => FeatureSimilarity.fromJSON(e))
+        : [],
+      positions: isSet(object.positions) ? Positions.fromJSON(object.positions) : undefined,
+      maxEvaluations: isSet(object.maxEvaluations)
+        ? globalThis.Number(object.maxEvaluations)
+        : isSet(object.max_evaluations)
+        ? globalThis.Number(object.max_evaluations)
+        : 0,
+      maxSets: isSet(object.maxSets)
+        ? globalThis.Number(object.maxSets)
+        : isSet(object.max_sets)
+        ? globalThis.Number(object.max_sets)
+        : 0,
+      known: globalThis.Array.isArray(object?.known) ? object.known.map((e: any) => EvaluationRecord.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: EnumerateMinimalSetsRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.prompt !== undefined) {
+      obj.prompt = Prompt.toJSON(message.prompt);
+    }
+    if (message.score !== undefined) {
+      obj.score = ScoreSpec.toJSON(message.score);
+    }
+    if (message.candidates?.length) {
+      obj.candidates = message.candidates.map((e) => FeatureSimilarity.toJSON(e));
+    }
+    if (message.positions !== undefined) {
+      obj.positions = Positions.toJSON(message.positions);
+    }
+    if (message.maxEvaluations !== 0) {
+      obj.maxEvaluations = Math.round(message.maxEvaluations);
+    }
+    if (message.maxSets !== 0) {
+      obj.maxSets = Math.round(message.maxSets);
+    }
+    if (message.known?.length) {
+      obj.known = message.known.map((e) => EvaluationRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EnumerateMinimalSetsRequest>): EnumerateMinimalSetsRequest {
+    return EnumerateMinimalSetsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EnumerateMinimalSetsRequest>): EnumerateMinimalSetsRequest {
+    const message = createBaseEnumerateMinimalSetsRequest();
+    message.model = object.model ?? "";
+    message.prompt = (object.prompt !== undefined && object.prompt !== null)
+      ? Prompt.fromPartial(object.prompt)
+      : undefined;
+    message.score = (object.score !== undefined && object.score !== null)
+      ? ScoreSpec.fromPartial(object.score)
+      : undefined;
+    message.candidates = object.candidates?.map((e) => FeatureSimilarity.fromPartial(e)) || [];
+    message.positions = (object.positions !== undefined && object.positions !== null)
+      ? Positions.fromPartial(object.positions)
+      : undefined;
+    message.maxEvaluations = object.maxEvaluations ?? 0;
+    message.maxSets = object.maxSets ?? 0;
+    message.known = object.known?.map((e) => EvaluationRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEnumerateMinimalSetsResponse(): EnumerateMinimalSetsResponse {
+  return { event: undefined };
+}
+
+export const EnumerateMinimalSetsResponse: MessageFns<EnumerateMinimalSetsResponse> = {
+  encode(message: EnumerateMinimalSetsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "progress":
+        Progress.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "evaluation":
+        EvaluationRecord.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "result":
+        MinimalSetFamily.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EnumerateMinimalSetsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEnumerateMinimalSetsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "progress", value: Progress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "evaluation", value: EvaluationRecord.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "result", value: MinimalSetFamily.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EnumerateMinimalSetsResponse {
+    return {
+      event: isSet(object.progress)
+        ? { $case: "progress", value: Progress.fromJSON(object.progress) }
+        : isSet(object.evaluation)
+        ? { $case: "evaluation", value: EvaluationRecord.fromJSON(object.evaluation) }
+        : isSet(object.result)
+        ? { $case: "result", value: MinimalSetFamily.fromJSON(object.result) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: EnumerateMinimalSetsResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "progress") {
+      obj.progress = Progress.toJSON(message.event.value);
+    } else if (message.event?.$case === "evaluation") {
+      obj.evaluation = EvaluationRecord.toJSON(message.event.value);
+    } else if (message.event?.$case === "result") {
+      obj.result = MinimalSetFamily.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EnumerateMinimalSetsResponse>): EnumerateMinimalSetsResponse {
+    return EnumerateMinimalSetsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EnumerateMinimalSetsResponse>): EnumerateMinimalSetsResponse {
+    const message = createBaseEnumerateMinimalSetsResponse();
+    switch (object.event?.$case) {
+      case "progress": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "progress", value: Progress.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "evaluation": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "evaluation", value: EvaluationRecord.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "result": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "result", value: MinimalSetFamily.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseMinimalSetFamily(): MinimalSetFamily {
+  return {
+    promptId: "",
+    outcome: 0,
+    cleanScore: 0,
+    allOffScore: 0,
+    sets: [],
+    sustaining: [],
+    members: [],
+    necessary: [],
+    disjointSets: 0,
+    depthOfDefence: 0,
+    complete: false,
+    violations: 0,
+    evaluations: 0,
+    evaluationsReused: 0,
+  };
+}
+
+export const MinimalSetFamily: MessageFns<MinimalSetFamily> = {
+  encode(message: MinimalSetFamily, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.promptId !== "") {
+      writer.uint32(10).string(message.promptId);
+    }
+    if (message.outcome !== 0) {
+      writer.uint32(16).int32(message.outcome);
+    }
+    if (message.cleanScore !== 0) {
+      writer.uint32(25).double(message.cleanScore);
+    }
+    if (message.allOffScore !== 0) {
+      writer.uint32(33).double(message.allOffScore);
+    }
+    for (const v of message.sets) {
+      FamilySet.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.sustaining) {
+      FamilySet.encode(v!, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.members) {
+      FamilyMember.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.necessary) {
+      Feature.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.disjointSets !== 0) {
+      writer.uint32(72).uint32(message.disjointSets);
+    }
+    if (message.depthOfDefence !== 0) {
+      writer.uint32(80).uint32(message.depthOfDefence);
+    }
+    if (message.complete !== false) {
+      writer.uint32(88).bool(message.complete);
+    }
+    if (message.violations !== 0) {
+      writer.uint32(96).uint32(message.violations);
+    }
+    if (message.evaluations !== 0) {
+      writer.uint32(104).uint32(message.evaluations);
+    }
+    if (message.evaluationsReused !== 0) {
+      writer.uint32(112).uint32(message.evaluationsReused);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MinimalSetFamily {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMinimalSetFamily();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.promptId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.outcome = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.cleanScore = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.allOffScore = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.sets.push(FamilySet.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sustaining.push(FamilySet.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.members.push(FamilyMember.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.necessary.push(Feature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.disjointSets = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.depthOfDefence = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.complete = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.violations = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.evaluations = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.evaluationsReused = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MinimalSetFamily {
+    return {
+      promptId: isSet(object.promptId)
+        ? globalThis.String(object.promptId)
+        : isSet(object.prompt_id)
+        ? globalThis.String(object.prompt_id)
+        : "",
+      outcome: isSet(object.outcome) ? minimalSet_OutcomeFromJSON(object.outcome) : 0,
+      cleanScore: isSet(object.cleanScore)
+        ? globalThis.Number(object.cleanScore)
+        : isSet(object.clean_score)
+        ? globalThis.Number(object.clean_score)
+        : 0,
+      allOffScore: isSet(object.allOffScore)
+        ? globalThis.Number(object.allOffScore)
+        : isSet(object.all_off_score)
+        ? globalThis.Number(object.all_off_score)
+        : 0,
+      sets: globalThis.Array.isArray(object?.sets) ? object.sets.map((e: any) => FamilySet.fromJSON(e)) : [],
+      sustaining: globalThis.Array.isArray(object?.sustaining)
+        ? object.sustaining.map((e: any) => FamilySet.fromJSON(e))
+        : [],
+      members: globalThis.Array.isArray(object?.members)
+        ? object.members.map((e: any) => FamilyMember.fromJSON(e))
+        : [],
+      necessary: globalThis.Array.isArray(object?.necessary)
+        ? object.necessary.map((e: any) => Feature.fromJSON(e))
+        : [],
+      disjointSets: isSet(object.disjointSets)
+        ? globalThis.Number(object.disjointSets)
+        : isSet(object.disjoint_sets)
+        ? globalThis.Number(object.disjoint_sets)
+        : 0,
+      depthOfDefence: isSet(object.depthOfDefence)
+        ? globalThis.Number(object.depthOfDefence)
+        : isSet(object.depth_of_defence)
+        ? globalThis.Number(object.depth_of_defence)
+        : 0,
+      complete: isSet(object.complete) ? globalThis.Boolean(object.complete) : false,
+      violations: isSet(object.violations) ? globalThis.Number(object.violations) : 0,
+      evaluations: isSet(object.evaluations) ? globalThis.Number(object.evaluations) : 0,
+      evaluationsReused: isSet(object.evaluationsReused)
+        ? globalThis.Number(object.evaluationsReused)
+        : isSet(object.evaluations_reused)
+        ? globalThis.Number(object.evaluations_reused)
+        : 0,
+    };
+  },
+
+  toJSON(message: MinimalSetFamily): unknown {
+    const obj: any = {};
+    if (message.promptId !== "") {
+      obj.promptId = message.promptId;
+    }
+    if (message.outcome !== 0) {
+      obj.outcome = minimalSet_OutcomeToJSON(message.outcome);
+    }
+    if (message.cleanScore !== 0) {
+      obj.cleanScore = floatToJson(message.cleanScore);
+    }
+    if (message.allOffScore !== 0) {
+      obj.allOffScore = floatToJson(message.allOffScore);
+    }
+    if (message.sets?.length) {
+      obj.sets = message.sets.map((e) => FamilySet.toJSON(e));
+    }
+    if (message.sustaining?.length) {
+      obj.sustaining = message.sustaining.map((e) => FamilySet.toJSON(e));
+    }
+    if (message.members?.length) {
+      obj.members = message.members.map((e) => FamilyMember.toJSON(e));
+    }
+    if (message.necessary?.length) {
+      obj.necessary = message.necessary.map((e) => Feature.toJSON(e));
+    }
+    if (message.disjointSets !== 0) {
+      obj.disjointSets = Math.round(message.disjointSets);
+    }
+    if (message.depthOfDefence !== 0) {
+      obj.depthOfDefence = Math.round(message.depthOfDefence);
+    }
+    if (message.complete !== false) {
+      obj.complete = message.complete;
+    }
+    if (message.violations !== 0) {
+      obj.violations = Math.round(message.violations);
+    }
+    if (message.evaluations !== 0) {
+      obj.evaluations = Math.round(message.evaluations);
+    }
+    if (message.evaluationsReused !== 0) {
+      obj.evaluationsReused = Math.round(message.evaluationsReused);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MinimalSetFamily>): MinimalSetFamily {
+    return MinimalSetFamily.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MinimalSetFamily>): MinimalSetFamily {
+    const message = createBaseMinimalSetFamily();
+    message.promptId = object.promptId ?? "";
+    message.outcome = object.outcome ?? 0;
+    message.cleanScore = object.cleanScore ?? 0;
+    message.allOffScore = object.allOffScore ?? 0;
+    message.sets = object.sets?.map((e) => FamilySet.fromPartial(e)) || [];
+    message.sustaining = object.sustaining?.map((e) => FamilySet.fromPartial(e)) || [];
+    message.members = object.members?.map((e) => FamilyMember.fromPartial(e)) || [];
+    message.necessary = object.necessary?.map((e) => Feature.fromPartial(e)) || [];
+    message.disjointSets = object.disjointSets ?? 0;
+    message.depthOfDefence = object.depthOfDefence ?? 0;
+    message.complete = object.complete ?? false;
+    message.violations = object.violations ?? 0;
+    message.evaluations = object.evaluations ?? 0;
+    message.evaluationsReused = object.evaluationsReused ?? 0;
+    return message;
+  },
+};
+
+function createBaseFamilySet(): FamilySet {
+  return { members: [], score: 0 };
+}
+
+export const FamilySet: MessageFns<FamilySet> = {
+  encode(message: FamilySet, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.members) {
+      Feature.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.score !== 0) {
+      writer.uint32(17).double(message.score);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FamilySet {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFamilySet();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.members.push(Feature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.score = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FamilySet {
+    return {
+      members: globalThis.Array.isArray(object?.members) ? object.members.map((e: any) => Feature.fromJSON(e)) : [],
+      score: isSet(object.score) ? globalThis.Number(object.score) : 0,
+    };
+  },
+
+  toJSON(message: FamilySet): unknown {
+    const obj: any = {};
+    if (message.members?.length) {
+      obj.members = message.members.map((e) => Feature.toJSON(e));
+    }
+    if (message.score !== 0) {
+      obj.score = floatToJson(message.score);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FamilySet>): FamilySet {
+    return FamilySet.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FamilySet>): FamilySet {
+    const message = createBaseFamilySet();
+    message.members = object.members?.map((e) => Feature.fromPartial(e)) || [];
+    message.score = object.score ?? 0;
+    return message;
+  },
+};
+
+function createBaseFamilyMember(): FamilyMember {
+  return { feature: undefined, cosine: 0, cleanActivation: 0, inSets: 0 };
+}
+
+export const FamilyMember: MessageFns<FamilyMember> = {
+  encode(message: FamilyMember, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.feature !== undefined) {
+      Feature.encode(message.feature, writer.uint32(10).fork()).join();
+    }
+    if (message.cosine !== 0) {
+      writer.uint32(17).double(message.cosine);
+    }
+    if (message.cleanActivation !== 0) {
+      writer.uint32(25).double(message.cleanActivation);
+    }
+    if (message.inSets !== 0) {
+      writer.uint32(32).uint32(message.inSets);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FamilyMember {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFamilyMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.feature = Feature.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.cosine = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.cleanActivation = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.inSets = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FamilyMember {
+    return {
+      feature: isSet(object.feature) ? Feature.fromJSON(object.feature) : undefined,
+      cosine: isSet(object.cosine) ? globalThis.Number(object.cosine) : 0,
+      cleanActivation: isSet(object.cleanActivation)
+        ? globalThis.Number(object.cleanActivation)
+        : isSet(object.clean_activation)
+        ? globalThis.Number(object.clean_activation)
+        : 0,
+      inSets: isSet(object.inSets)
+        ? globalThis.Number(object.inSets)
+        : isSet(object.in_sets)
+        ? globalThis.Number(object.in_sets)
+        : 0,
+    };
+  },
+
+  toJSON(message: FamilyMember): unknown {
+    const obj: any = {};
+    if (message.feature !== undefined) {
+      obj.feature = Feature.toJSON(message.feature);
+    }
+    if (message.cosine !== 0) {
+      obj.cosine = floatToJson(message.cosine);
+    }
+    if (message.cleanActivation !== 0) {
+      obj.cleanActivation = floatToJson(message.cleanActivation);
+    }
+    if (message.inSets !== 0) {
+      obj.inSets = Math.round(message.inSets);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FamilyMember>): FamilyMember {
+    return FamilyMember.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FamilyMember>): FamilyMember {
+    const message = createBaseFamilyMember();
+    message.feature = (object.feature !== undefined && object.feature !== null)
+      ? Feature.fromPartial(object.feature)
+      : undefined;
+    message.cosine = object.cosine ?? 0;
+    message.cleanActivation = object.cleanActivation ?? 0;
+    message.inSets = object.inSets ?? 0;
+    return message;
+  },
+};
+
+function createBaseTraceHydraRequest(): TraceHydraRequest {
+  return {
+    model: "",
+    cases: [],
+    score: undefined,
+    candidates: [],
+    layers: [],
+    positions: undefined,
+    minEffect: 0,
+    level: 0,
+    maxTested: 0,
+    maxRounds: 0,
+    nullDraws: 0,
+    seed: 0,
+    known: [],
+  };
+}
+
+export const TraceHydraRequest: MessageFns<TraceHydraRequest> = {
+  encode(message: TraceHydraRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    for (const v of message.cases) {
+      FlipCase.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.score !== undefined) {
+      ScoreSpec.encode(message.score, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.candidates) {
+      Feature.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.layers.length !== 0) {
+      writer.uint32(42).fork();
+      for (const v of message.layers) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.positions !== undefined) {
+      Positions.encode(message.positions, writer.uint32(50).fork()).join();
+    }
+    if (message.minEffect !== 0) {
+      writer.uint32(57).double(message.minEffect);
+    }
+    if (message.level !== 0) {
+      writer.uint32(65).double(message.level);
+    }
+    if (message.maxTested !== 0) {
+      writer.uint32(72).uint32(message.maxTested);
+    }
+    if (message.maxRounds !== 0) {
+      writer.uint32(80).uint32(message.maxRounds);
+    }
+    if (message.nullDraws !== 0) {
+      writer.uint32(88).uint32(message.nullDraws);
+    }
+    if (message.seed !== 0) {
+      writer.uint32(96).uint64(message.seed);
+    }
+    for (const v of message.known) {
+      EvaluationRecord.encode(v!, writer.uint32(106).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TraceHydraRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraceHydraRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cases.push(FlipCase.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.score = ScoreSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.candidates.push(Feature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag === 40) {
+              message.layers.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 42) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.layers.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.positions = Positions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.minEffect = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.level = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.maxTested = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.maxRounds = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.nullDraws = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.seed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.known.push(EvaluationRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TraceHydraRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      cases: globalThis.Array.isArray(object?.cases) ? object.cases.map((e: any) => FlipCase.fromJSON(e)) : [],
+      score: isSet(object.score) ? ScoreSpec.fromJSON(object.score) : undefined,
+      candidates: globalThis.Array.isArray(object?.candidates)
+        ? object.candidates.map((e: any) => Feature.fromJSON(e))
+        : [],
+      layers: globalThis.Array.isArray(object?.layers) ? object.layers.map((e: any) => globalThis.Number(e)) : [],
+      positions: isSet(object.positions) ? Positions.fromJSON(object.positions) : undefined,
+      minEffect: isSet(object.minEffect)
+        ? globalThis.Number(object.minEffect)
+        : isSet(object.min_effect)
+        ? globalThis.Number(object.min_effect)
+        : 0,
+      level: isSet(object.level) ? globalThis.Number(object.level) : 0,
+      maxTested: isSet(object.maxTested)
+        ? globalThis.Number(object.maxTested)
+        : isSet(object.max_tested)
+        ? globalThis.Number(object.max_tested)
+        : 0,
+      maxRounds: isSet(object.maxRounds)
+        ? globalThis.Number(object.maxRounds)
+        : isSet(object.max_rounds)
+        ? globalThis.Number(object.max_rounds)
+        : 0,
+      nullDraws: isSet(object.nullDraws)
+        ? globalThis.Number(object.nullDraws)
+        : isSet(object.null_draws)
+        ? globalThis.Number(object.null_draws)
+        : 0,
+      seed: isSet(object.seed) ? globalThis.Number(object.seed) : 0,
+      known: globalThis.Array.isArray(object?.known)
+        ? object.known.map((e: any) => EvaluationRecord.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: TraceHydraRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.cases?.length) {
+      obj.cases = message.cases.map((e) => FlipCase.toJSON(e));
+    }
+    if (message.score !== undefined) {
+      obj.score = ScoreSpec.toJSON(message.score);
+    }
+    if (message.candidates?.length) {
+      obj.candidates = message.candidates.map((e) => Feature.toJSON(e));
+    }
+    if (message.layers?.length) {
+      obj.layers = message.layers.map((e) => Math.round(e));
+    }
+    if (message.positions !== undefined) {
+      obj.positions = Positions.toJSON(message.positions);
+    }
+    if (message.minEffect !== 0) {
+      obj.minEffect = floatToJson(message.minEffect);
+    }
+    if (message.level !== 0) {
+      obj.level = floatToJson(message.level);
+    }
+    if (message.maxTested !== 0) {
+      obj.maxTested = Math.round(message.maxTested);
+    }
+    if (message.maxRounds !== 0) {
+      obj.maxRounds = Math.round(message.maxRounds);
+    }
+    if (message.nullDraws !== 0) {
+      obj.nullDraws = Math.round(message.nullDraws);
+    }
+    if (message.seed !== 0) {
+      obj.seed = Math.round(message.seed);
+    }
+    if (message.known?.length) {
+      obj.known = message.known.map((e) => EvaluationRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TraceHydraRequest>): TraceHydraRequest {
+    return TraceHydraRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TraceHydraRequest>): TraceHydraRequest {
+    const message = createBaseTraceHydraRequest();
+    message.model = object.model ?? "";
+    message.cases = object.cases?.map((e) => FlipCase.fromPartial(e)) || [];
+    message.score = (object.score !== undefined && object.score !== null)
+      ? ScoreSpec.fromPartial(object.score)
+      : undefined;
+    message.candidates = object.candidates?.map((e) => Feature.fromPartial(e)) || [];
+    message.layers = object.layers?.map((e) => e) || [];
+    message.positions = (object.positions !== undefined && object.positions !== null)
+      ? Positions.fromPartial(object.positions)
+      : undefined;
+    message.minEffect = object.minEffect ?? 0;
+    message.level = object.level ?? 0;
+    message.maxTested = object.maxTested ?? 0;
+    message.maxRounds = object.maxRounds ?? 0;
+    message.nullDraws = object.nullDraws ?? 0;
+    message.seed = object.seed ?? 0;
+    message.known = object.known?.map((e) => EvaluationRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTraceHydraResponse(): TraceHydraResponse {
+  return { event: undefined };
+}
+
+export const TraceHydraResponse: MessageFns<TraceHydraResponse> = {
+  encode(message: TraceHydraResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "progress":
+        Progress.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "evaluation":
+        EvaluationRecord.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "result":
+        HydraReport.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TraceHydraResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraceHydraResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "progress", value: Progress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "evaluation", value: EvaluationRecord.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "result", value: HydraReport.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TraceHydraResponse {
+    return {
+      event: isSet(object.progress)
+        ? { $case: "progress", value: Progress.fromJSON(object.progress) }
+        : isSet(object.evaluation)
+        ? { $case: "evaluation", value: EvaluationRecord.fromJSON(object.evaluation) }
+        : isSet(object.result)
+        ? { $case: "result", value: HydraReport.fromJSON(object.result) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: TraceHydraResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "progress") {
+      obj.progress = Progress.toJSON(message.event.value);
+    } else if (message.event?.$case === "evaluation") {
+      obj.evaluation = EvaluationRecord.toJSON(message.event.value);
+    } else if (message.event?.$case === "result") {
+      obj.result = HydraReport.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TraceHydraResponse>): TraceHydraResponse {
+    return TraceHydraResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TraceHydraResponse>): TraceHydraResponse {
+    const message = createBaseTraceHydraResponse();
+    switch (object.event?.$case) {
+      case "progress": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "progress", value: Progress.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "evaluation": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "evaluation", value: EvaluationRecord.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "result": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "result", value: HydraReport.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseHydraReport(): HydraReport {
+  return { prompts: 0, features: [], depth: 0, tested: 0, wokenByRound: [] };
+}
+
+export const HydraReport: MessageFns<HydraReport> = {
+  encode(message: HydraReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prompts !== 0) {
+      writer.uint32(8).uint32(message.prompts);
+    }
+    for (const v of message.features) {
+      HydraFeature.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.depth !== 0) {
+      writer.uint32(24).uint32(message.depth);
+    }
+    if (message.tested !== 0) {
+      writer.uint32(32).uint32(message.tested);
+    }
+    if (message.wokenByRound.length !== 0) {
+      writer.uint32(42).fork();
+      for (const v of message.wokenByRound) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HydraReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHydraReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.prompts = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.features.push(HydraFeature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.depth = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.tested = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag === 41) {
+              message.wokenByRound.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 42) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.wokenByRound.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HydraReport {
+    return {
+      prompts: isSet(object.prompts) ? globalThis.Number(object.prompts) : 0,
+      features: globalThis.Array.isArray(object?.features)
+        ? object.features.map((e: any) => HydraFeature.fromJSON(e))
+        : [],
+      depth: isSet(object.depth) ? globalThis.Number(object.depth) : 0,
+      tested: isSet(object.tested) ? globalThis.Number(object.tested) : 0,
+      wokenByRound: globalThis.Array.isArray(object?.wokenByRound)
+        ? object.wokenByRound.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.woken_by_round)
+        ? object.woken_by_round.map((e: any) => globalThis.Number(e))
+        : [],
+    };
+  },
+
+  toJSON(message: HydraReport): unknown {
+    const obj: any = {};
+    if (message.prompts !== 0) {
+      obj.prompts = Math.round(message.prompts);
+    }
+    if (message.features?.length) {
+      obj.features = message.features.map((e) => HydraFeature.toJSON(e));
+    }
+    if (message.depth !== 0) {
+      obj.depth = Math.round(message.depth);
+    }
+    if (message.tested !== 0) {
+      obj.tested = Math.round(message.tested);
+    }
+    if (message.wokenByRound?.length) {
+      obj.wokenByRound = message.wokenByRound.map((e) => floatToJson(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HydraReport>): HydraReport {
+    return HydraReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HydraReport>): HydraReport {
+    const message = createBaseHydraReport();
+    message.prompts = object.prompts ?? 0;
+    message.features = object.features?.map((e) => HydraFeature.fromPartial(e)) || [];
+    message.depth = object.depth ?? 0;
+    message.tested = object.tested ?? 0;
+    message.wokenByRound = object.wokenByRound?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseHydraFeature(): HydraFeature {
+  return {
+    feature: undefined,
+    round: 0,
+    wokeIn: 0,
+    activation: 0,
+    effect: 0,
+    effectLow: 0,
+    effectHigh: 0,
+    context: "",
+    intactEffect: 0,
+    nullEffect: 0,
+    nullLargest: 0,
+    qValue: 0,
+    wakers: [],
+    awakeAtBos: 0,
+    awakeAtTemplate: 0,
+    awakeAtContent: 0,
+  };
+}
+
+export const HydraFeature: MessageFns<HydraFeature> = {
+  encode(message: HydraFeature, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.feature !== undefined) {
+      Feature.encode(message.feature, writer.uint32(10).fork()).join();
+    }
+    if (message.round !== 0) {
+      writer.uint32(16).uint32(message.round);
+    }
+    if (message.wokeIn !== 0) {
+      writer.uint32(24).uint32(message.wokeIn);
+    }
+    if (message.activation !== 0) {
+      writer.uint32(33).double(message.activation);
+    }
+    if (message.effect !== 0) {
+      writer.uint32(41).double(message.effect);
+    }
+    if (message.effectLow !== 0) {
+      writer.uint32(49).double(message.effectLow);
+    }
+    if (message.effectHigh !== 0) {
+      writer.uint32(57).double(message.effectHigh);
+    }
+    if (message.context !== "") {
+      writer.uint32(66).string(message.context);
+    }
+    if (message.intactEffect !== 0) {
+      writer.uint32(73).double(message.intactEffect);
+    }
+    if (message.nullEffect !== 0) {
+      writer.uint32(81).double(message.nullEffect);
+    }
+    if (message.nullLargest !== 0) {
+      writer.uint32(89).double(message.nullLargest);
+    }
+    if (message.qValue !== 0) {
+      writer.uint32(97).double(message.qValue);
+    }
+    for (const v of message.wakers) {
+      Feature.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.awakeAtBos !== 0) {
+      writer.uint32(112).uint32(message.awakeAtBos);
+    }
+    if (message.awakeAtTemplate !== 0) {
+      writer.uint32(120).uint32(message.awakeAtTemplate);
+    }
+    if (message.awakeAtContent !== 0) {
+      writer.uint32(128).uint32(message.awakeAtContent);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HydraFeature {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHydraFeature();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.feature = Feature.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.round = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.wokeIn = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.activation = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.effect = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.effectLow = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.effectHigh = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.context = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.intactEffect = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.nullEffect = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.nullLargest = reader.double();
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.qValue = reader.double();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.wakers.push(Feature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.awakeAtBos = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.awakeAtTemplate = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.awakeAtContent = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HydraFeature {
+    return {
+      feature: isSet(object.feature) ? Feature.fromJSON(object.feature) : undefined,
+      round: isSet(object.round) ? globalThis.Number(object.round) : 0,
+      wokeIn: isSet(object.wokeIn)
+        ? globalThis.Number(object.wokeIn)
+        : isSet(object.woke_in)
+        ? globalThis.Number(object.woke_in)
+        : 0,
+      activation: isSet(object.activation) ? globalThis.Number(object.activation) : 0,
+      effect: isSet(object.effect) ? globalThis.Number(object.effect) : 0,
+      effectLow: isSet(object.effectLow)
+        ? globalThis.Number(object.effectLow)
+        : isSet(object.effect_low)
+        ? globalThis.Number(object.effect_low)
+        : 0,
+      effectHigh: isSet(object.effectHigh)
+        ? globalThis.Number(object.effectHigh)
+        : isSet(object.effect_high)
+        ? globalThis.Number(object.effect_high)
+        : 0,
+      context: isSet(object.context) ? globalThis.String(object.context) : "",
+      intactEffect: isSet(object.intactEffect)
+        ? globalThis.Number(object.intactEffect)
+        : isSet(object.intact_effect)
+        ? globalThis.Number(object.intact_effect)
+        : 0,
+      nullEffect: isSet(object.nullEffect)
+        ? globalThis.Number(object.nullEffect)
+        : isSet(object.null_effect)
+        ? globalThis.Number(object.null_effect)
+        : 0,
+      nullLargest: isSet(object.nullLargest)
+        ? globalThis.Number(object.nullLargest)
+        : isSet(object.null_largest)
+        ? globalThis.Number(object.null_largest)
+        : 0,
+      qValue: isSet(object.qValue)
+        ? globalThis.Number(object.qValue)
+        : isSet(object.q_value)
+        ? globalThis.Number(object.q_value)
+        : 0,
+      wakers: globalThis.Array.isArray(object?.wakers)
+        ? object.wakers.map((e: any) => Feature.fromJSON(e))
+        : [],
+      awakeAtBos: isSet(object.awakeAtBos)
+        ? globalThis.Number(object.awakeAtBos)
+        : isSet(object.awake_at_bos)
+        ? globalThis.Number(object.awake_at_bos)
+        : 0,
+      awakeAtTemplate: isSet(object.awakeAtTemplate)
+        ? globalThis.Number(object.awakeAtTemplate)
+        : isSet(object.awake_at_template)
+        ? globalThis.Number(object.awake_at_template)
+        : 0,
+      awakeAtContent: isSet(object.awakeAtContent)
+        ? globalThis.Number(object.awakeAtContent)
+        : isSet(object.awake_at_content)
+        ? globalThis.Number(object.awake_at_content)
+        : 0,
+    };
+  },
+
+  toJSON(message: HydraFeature): unknown {
+    const obj: any = {};
+    if (message.feature !== undefined) {
+      obj.feature = Feature.toJSON(message.feature);
+    }
+    if (message.round !== 0) {
+      obj.round = Math.round(message.round);
+    }
+    if (message.wokeIn !== 0) {
+      obj.wokeIn = Math.round(message.wokeIn);
+    }
+    if (message.activation !== 0) {
+      obj.activation = floatToJson(message.activation);
+    }
+    if (message.effect !== 0) {
+      obj.effect = floatToJson(message.effect);
+    }
+    if (message.effectLow !== 0) {
+      obj.effectLow = floatToJson(message.effectLow);
+    }
+    if (message.effectHigh !== 0) {
+      obj.effectHigh = floatToJson(message.effectHigh);
+    }
+    if (message.context !== "") {
+      obj.context = message.context;
+    }
+    if (message.intactEffect !== 0) {
+      obj.intactEffect = floatToJson(message.intactEffect);
+    }
+    if (message.nullEffect !== 0) {
+      obj.nullEffect = floatToJson(message.nullEffect);
+    }
+    if (message.nullLargest !== 0) {
+      obj.nullLargest = floatToJson(message.nullLargest);
+    }
+    if (message.qValue !== 0) {
+      obj.qValue = floatToJson(message.qValue);
+    }
+    if (message.wakers?.length) {
+      obj.wakers = message.wakers.map((e) => Feature.toJSON(e));
+    }
+    if (message.awakeAtBos !== 0) {
+      obj.awakeAtBos = Math.round(message.awakeAtBos);
+    }
+    if (message.awakeAtTemplate !== 0) {
+      obj.awakeAtTemplate = Math.round(message.awakeAtTemplate);
+    }
+    if (message.awakeAtContent !== 0) {
+      obj.awakeAtContent = Math.round(message.awakeAtContent);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HydraFeature>): HydraFeature {
+    return HydraFeature.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HydraFeature>): HydraFeature {
+    const message = createBaseHydraFeature();
+    message.feature = (object.feature !== undefined && object.feature !== null)
+      ? Feature.fromPartial(object.feature)
+      : undefined;
+    message.round = object.round ?? 0;
+    message.wokeIn = object.wokeIn ?? 0;
+    message.activation = object.activation ?? 0;
+    message.effect = object.effect ?? 0;
+    message.effectLow = object.effectLow ?? 0;
+    message.effectHigh = object.effectHigh ?? 0;
+    message.context = object.context ?? "";
+    message.intactEffect = object.intactEffect ?? 0;
+    message.nullEffect = object.nullEffect ?? 0;
+    message.nullLargest = object.nullLargest ?? 0;
+    message.qValue = object.qValue ?? 0;
+    message.wakers = object.wakers?.map((e) => Feature.fromPartial(e)) || [];
+    message.awakeAtBos = object.awakeAtBos ?? 0;
+    message.awakeAtTemplate = object.awakeAtTemplate ?? 0;
+    message.awakeAtContent = object.awakeAtContent ?? 0;
+    return message;
+  },
+};
+
+function createBaseTestSufficiencyRequest(): TestSufficiencyRequest {
+  return {
+    model: "",
+    prompt: undefined,
+    set: [],
+    candidates: [],
+    harmless: [],
+    score: undefined,
+    positions: undefined,
+    draws: 0,
+    seed: 0,
+    known: [],
+  };
+}
+
+export const TestSufficiencyRequest: MessageFns<TestSufficiencyRequest> = {
+  encode(message: TestSufficiencyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.prompt !== undefined) {
+      Prompt.encode(message.prompt, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.set) {
+      Feature.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.candidates) {
+      Feature.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.harmless) {
+      Prompt.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.score !== undefined) {
+      ScoreSpec.encode(message.score, writer.uint32(50).fork()).join();
+    }
+    if (message.positions !== undefined) {
+      Positions.encode(message.positions, writer.uint32(58).fork()).join();
+    }
+    if (message.draws !== 0) {
+      writer.uint32(64).uint32(message.draws);
+    }
+    if (message.seed !== 0) {
+      writer.uint32(72).uint64(message.seed);
+    }
+    for (const v of message.known) {
+      EvaluationRecord.encode(v!, writer.uint32(82).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TestSufficiencyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTestSufficiencyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prompt = Prompt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.set.push(Feature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.candidates.push(Feature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.harmless.push(Prompt.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.score = ScoreSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.positions = Positions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.draws = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.seed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.known.push(EvaluationRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TestSufficiencyRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      prompt: isSet(object.prompt) ? Prompt.fromJSON(object.prompt) : undefined,
+      set: globalThis.Array.isArray(object?.set) ? object.set.map((e: any) => Feature.fromJSON(e)) : [],
+      candidates: globalThis.Array.isArray(object?.candidates)
+        ? object.candidates.map((e: any) => Feature.fromJSON(e))
+        : [],
+      harmless: globalThis.Array.isArray(object?.harmless) ? object.harmless.map((e: any) => Prompt.fromJSON(e)) : [],
+      score: isSet(object.score) ? ScoreSpec.fromJSON(object.score) : undefined,
+      positions: isSet(object.positions) ? Positions.fromJSON(object.positions) : undefined,
+      draws: isSet(object.draws) ? globalThis.Number(object.draws) : 0,
+      seed: isSet(object.seed) ? globalThis.Number(object.seed) : 0,
+      known: globalThis.Array.isArray(object?.known) ? object.known.map((e: any) => EvaluationRecord.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: TestSufficiencyRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.prompt !== undefined) {
+      obj.prompt = Prompt.toJSON(message.prompt);
+    }
+    if (message.set?.length) {
+      obj.set = message.set.map((e) => Feature.toJSON(e));
+    }
+    if (message.candidates?.length) {
+      obj.candidates = message.candidates.map((e) => Feature.toJSON(e));
+    }
+    if (message.harmless?.length) {
+      obj.harmless = message.harmless.map((e) => Prompt.toJSON(e));
+    }
+    if (message.score !== undefined) {
+      obj.score = ScoreSpec.toJSON(message.score);
+    }
+    if (message.positions !== undefined) {
+      obj.positions = Positions.toJSON(message.positions);
+    }
+    if (message.draws !== 0) {
+      obj.draws = Math.round(message.draws);
+    }
+    if (message.seed !== 0) {
+      obj.seed = Math.round(message.seed);
+    }
+    if (message.known?.length) {
+      obj.known = message.known.map((e) => EvaluationRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TestSufficiencyRequest>): TestSufficiencyRequest {
+    return TestSufficiencyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TestSufficiencyRequest>): TestSufficiencyRequest {
+    const message = createBaseTestSufficiencyRequest();
+    message.model = object.model ?? "";
+    message.prompt = (object.prompt !== undefined && object.prompt !== null)
+      ? Prompt.fromPartial(object.prompt)
+      : undefined;
+    message.set = object.set?.map((e) => Feature.fromPartial(e)) || [];
+    message.candidates = object.candidates?.map((e) => Feature.fromPartial(e)) || [];
+    message.harmless = object.harmless?.map((e) => Prompt.fromPartial(e)) || [];
+    message.score = (object.score !== undefined && object.score !== null)
+      ? ScoreSpec.fromPartial(object.score)
+      : undefined;
+    message.positions = (object.positions !== undefined && object.positions !== null)
+      ? Positions.fromPartial(object.positions)
+      : undefined;
+    message.draws = object.draws ?? 0;
+    message.seed = object.seed ?? 0;
+    message.known = object.known?.map((e) => EvaluationRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTestSufficiencyResponse(): TestSufficiencyResponse {
+  return { event: undefined };
+}
+
+export const TestSufficiencyResponse: MessageFns<TestSufficiencyResponse> = {
+  encode(message: TestSufficiencyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "progress":
+        Progress.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "evaluation":
+        EvaluationRecord.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "result":
+        SufficiencyReport.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TestSufficiencyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTestSufficiencyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "progress", value: Progress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "evaluation", value: EvaluationRecord.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "result", value: SufficiencyReport.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TestSufficiencyResponse {
+    return {
+      event: isSet(object.progress)
+        ? { $case: "progress", value: Progress.fromJSON(object.progress) }
+        : isSet(object.evaluation)
+        ? { $case: "evaluation", value: EvaluationRecord.fromJSON(object.evaluation) }
+        : isSet(object.result)
+        ? { $case: "result", value: SufficiencyReport.fromJSON(object.result) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: TestSufficiencyResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "progress") {
+      obj.progress = Progress.toJSON(message.event.value);
+    } else if (message.event?.$case === "evaluation") {
+      obj.evaluation = EvaluationRecord.toJSON(message.event.value);
+    } else if (message.event?.$case === "result") {
+      obj.result = SufficiencyReport.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TestSufficiencyResponse>): TestSufficiencyResponse {
+    return TestSufficiencyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TestSufficiencyResponse>): TestSufficiencyResponse {
+    const message = createBaseTestSufficiencyResponse();
+    switch (object.event?.$case) {
+      case "progress": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "progress", value: Progress.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "evaluation": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "evaluation", value: EvaluationRecord.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "result": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "result", value: SufficiencyReport.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseSufficiencyReport(): SufficiencyReport {
+  return {
+    promptId: "",
+    cleanScore: 0,
+    allOffScore: 0,
+    set: undefined,
+    random: [],
+    harmlessTotal: 0,
+    harmlessRefusedClean: 0,
+    dormantMembers: [],
+  };
+}
+
+export const SufficiencyReport: MessageFns<SufficiencyReport> = {
+  encode(message: SufficiencyReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.promptId !== "") {
+      writer.uint32(10).string(message.promptId);
+    }
+    if (message.cleanScore !== 0) {
+      writer.uint32(17).double(message.cleanScore);
+    }
+    if (message.allOffScore !== 0) {
+      writer.uint32(25).double(message.allOffScore);
+    }
+    if (message.set !== undefined) {
+      SufficiencyArm.encode(message.set, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.random) {
+      SufficiencyArm.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.harmlessTotal !== 0) {
+      writer.uint32(48).uint32(message.harmlessTotal);
+    }
+    if (message.harmlessRefusedClean !== 0) {
+      writer.uint32(56).uint32(message.harmlessRefusedClean);
+    }
+    for (const v of message.dormantMembers) {
+      Feature.encode(v!, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SufficiencyReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSufficiencyReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.promptId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.cleanScore = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.allOffScore = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.set = SufficiencyArm.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.random.push(SufficiencyArm.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.harmlessTotal = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.harmlessRefusedClean = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.dormantMembers.push(Feature.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SufficiencyReport {
+    return {
+      promptId: isSet(object.promptId)
+        ? globalThis.String(object.promptId)
+        : isSet(object.prompt_id)
+        ? globalThis.String(object.prompt_id)
+        : "",
+      cleanScore: isSet(object.cleanScore)
+        ? globalThis.Number(object.cleanScore)
+        : isSet(object.clean_score)
+        ? globalThis.Number(object.clean_score)
+        : 0,
+      allOffScore: isSet(object.allOffScore)
+        ? globalThis.Number(object.allOffScore)
+        : isSet(object.all_off_score)
+        ? globalThis.Number(object.all_off_score)
+        : 0,
+      set: isSet(object.set) ? SufficiencyArm.fromJSON(object.set) : undefined,
+      random: globalThis.Array.isArray(object?.random) ? object.random.map((e: any) => SufficiencyArm.fromJSON(e)) : [],
+      harmlessTotal: isSet(object.harmlessTotal)
+        ? globalThis.Number(object.harmlessTotal)
+        : isSet(object.harmless_total)
+        ? globalThis.Number(object.harmless_total)
+        : 0,
+      harmlessRefusedClean: isSet(object.harmlessRefusedClean)
+        ? globalThis.Number(object.harmlessRefusedClean)
+        : isSet(object.harmless_refused_clean)
+        ? globalThis.Number(object.harmless_refused_clean)
+        : 0,
+      dormantMembers: globalThis.Array.isArray(object?.dormantMembers)
+        ? object.dormantMembers.map((e: any) => Feature.fromJSON(e))
+        : globalThis.Array.isArray(object?.dormant_members)
+        ? object.dormant_members.map((e: any) => Feature.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: SufficiencyReport): unknown {
+    const obj: any = {};
+    if (message.promptId !== "") {
+      obj.promptId = message.promptId;
+    }
+    if (message.cleanScore !== 0) {
+      obj.cleanScore = floatToJson(message.cleanScore);
+    }
+    if (message.allOffScore !== 0) {
+      obj.allOffScore = floatToJson(message.allOffScore);
+    }
+    if (message.set !== undefined) {
+      obj.set = SufficiencyArm.toJSON(message.set);
+    }
+    if (message.random?.length) {
+      obj.random = message.random.map((e) => SufficiencyArm.toJSON(e));
+    }
+    if (message.harmlessTotal !== 0) {
+      obj.harmlessTotal = Math.round(message.harmlessTotal);
+    }
+    if (message.harmlessRefusedClean !== 0) {
+      obj.harmlessRefusedClean = Math.round(message.harmlessRefusedClean);
+    }
+    if (message.dormantMembers?.length) {
+      obj.dormantMembers = message.dormantMembers.map((e) => Feature.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SufficiencyReport>): SufficiencyReport {
+    return SufficiencyReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SufficiencyReport>): SufficiencyReport {
+    const message = createBaseSufficiencyReport();
+    message.promptId = object.promptId ?? "";
+    message.cleanScore = object.cleanScore ?? 0;
+    message.allOffScore = object.allOffScore ?? 0;
+    message.set = (object.set !== undefined && object.set !== null)
+      ? SufficiencyArm.fromPartial(object.set)
+      : undefined;
+    message.random = object.random?.map((e) => SufficiencyArm.fromPartial(e)) || [];
+    message.harmlessTotal = object.harmlessTotal ?? 0;
+    message.harmlessRefusedClean = object.harmlessRefusedClean ?? 0;
+    message.dormantMembers = object.dormantMembers?.map((e) => Feature.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSufficiencyArm(): SufficiencyArm {
+  return { leftOnScore: 0, putBackScore: 0, harmlessRefused: 0, meanHarmlessScore: 0 };
+}
+
+export const SufficiencyArm: MessageFns<SufficiencyArm> = {
+  encode(message: SufficiencyArm, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leftOnScore !== 0) {
+      writer.uint32(9).double(message.leftOnScore);
+    }
+    if (message.putBackScore !== 0) {
+      writer.uint32(17).double(message.putBackScore);
+    }
+    if (message.harmlessRefused !== 0) {
+      writer.uint32(24).uint32(message.harmlessRefused);
+    }
+    if (message.meanHarmlessScore !== 0) {
+      writer.uint32(33).double(message.meanHarmlessScore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SufficiencyArm {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSufficiencyArm();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.leftOnScore = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.putBackScore = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.harmlessRefused = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.meanHarmlessScore = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SufficiencyArm {
+    return {
+      leftOnScore: isSet(object.leftOnScore)
+        ? globalThis.Number(object.leftOnScore)
+        : isSet(object.left_on_score)
+        ? globalThis.Number(object.left_on_score)
+        : 0,
+      putBackScore: isSet(object.putBackScore)
+        ? globalThis.Number(object.putBackScore)
+        : isSet(object.put_back_score)
+        ? globalThis.Number(object.put_back_score)
+        : 0,
+      harmlessRefused: isSet(object.harmlessRefused)
+        ? globalThis.Number(object.harmlessRefused)
+        : isSet(object.harmless_refused)
+        ? globalThis.Number(object.harmless_refused)
+        : 0,
+      meanHarmlessScore: isSet(object.meanHarmlessScore)
+        ? globalThis.Number(object.meanHarmlessScore)
+        : isSet(object.mean_harmless_score)
+        ? globalThis.Number(object.mean_harmless_score)
+        : 0,
+    };
+  },
+
+  toJSON(message: SufficiencyArm): unknown {
+    const obj: any = {};
+    if (message.leftOnScore !== 0) {
+      obj.leftOnScore = floatToJson(message.leftOnScore);
+    }
+    if (message.putBackScore !== 0) {
+      obj.putBackScore = floatToJson(message.putBackScore);
+    }
+    if (message.harmlessRefused !== 0) {
+      obj.harmlessRefused = Math.round(message.harmlessRefused);
+    }
+    if (message.meanHarmlessScore !== 0) {
+      obj.meanHarmlessScore = floatToJson(message.meanHarmlessScore);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SufficiencyArm>): SufficiencyArm {
+    return SufficiencyArm.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SufficiencyArm>): SufficiencyArm {
+    const message = createBaseSufficiencyArm();
+    message.leftOnScore = object.leftOnScore ?? 0;
+    message.putBackScore = object.putBackScore ?? 0;
+    message.harmlessRefused = object.harmlessRefused ?? 0;
+    message.meanHarmlessScore = object.meanHarmlessScore ?? 0;
+    return message;
+  },
+};
+
+function createBaseMeasureCostRequest(): MeasureCostRequest {
+  return { model: "", prompts: [], sets: [], score: undefined, positions: undefined, answerTokens: 0, known: [] };
+}
+
+export const MeasureCostRequest: MessageFns<MeasureCostRequest> = {
+  encode(message: MeasureCostRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    for (const v of message.prompts) {
+      Prompt.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.sets) {
+      NamedSet.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.score !== undefined) {
+      ScoreSpec.encode(message.score, writer.uint32(34).fork()).join();
+    }
+    if (message.positions !== undefined) {
+      Positions.encode(message.positions, writer.uint32(42).fork()).join();
+    }
+    if (message.answerTokens !== 0) {
+      writer.uint32(48).uint32(message.answerTokens);
+    }
+    for (const v of message.known) {
+      EvaluationRecord.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureCostRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureCostRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prompts.push(Prompt.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sets.push(NamedSet.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.score = ScoreSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.positions = Positions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.answerTokens = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.known.push(EvaluationRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeasureCostRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      prompts: globalThis.Array.isArray(object?.prompts) ? object.prompts.map((e: any) => Prompt.fromJSON(e)) : [],
+      sets: globalThis.Array.isArray(object?.sets) ? object.sets.map((e: any) => NamedSet.fromJSON(e)) : [],
+      score: isSet(object.score) ? ScoreSpec.fromJSON(object.score) : undefined,
+      positions: isSet(object.positions) ? Positions.fromJSON(object.positions) : undefined,
+      answerTokens: isSet(object.answerTokens)
+        ? globalThis.Number(object.answerTokens)
+        : isSet(object.answer_tokens)
+        ? globalThis.Number(object.answer_tokens)
+        : 0,
+      known: globalThis.Array.isArray(object?.known) ? object.known.map((e: any) => EvaluationRecord.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: MeasureCostRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.prompts?.length) {
+      obj.prompts = message.prompts.map((e) => Prompt.toJSON(e));
+    }
+    if (message.sets?.length) {
+      obj.sets = message.sets.map((e) => NamedSet.toJSON(e));
+    }
+    if (message.score !== undefined) {
+      obj.score = ScoreSpec.toJSON(message.score);
+    }
+    if (message.positions !== undefined) {
+      obj.positions = Positions.toJSON(message.positions);
+    }
+    if (message.answerTokens !== 0) {
+      obj.answerTokens = Math.round(message.answerTokens);
+    }
+    if (message.known?.length) {
+      obj.known = message.known.map((e) => EvaluationRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeasureCostRequest>): MeasureCostRequest {
+    return MeasureCostRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeasureCostRequest>): MeasureCostRequest {
+    const message = createBaseMeasureCostRequest();
+    message.model = object.model ?? "";
+    message.prompts = object.prompts?.map((e) => Prompt.fromPartial(e)) || [];
+    message.sets = object.sets?.map((e) => NamedSet.fromPartial(e)) || [];
+    message.score = (object.score !== undefined && object.score !== null)
+      ? ScoreSpec.fromPartial(object.score)
+      : undefined;
+    message.positions = (object.positions !== undefined && object.positions !== null)
+      ? Positions.fromPartial(object.positions)
+      : undefined;
+    message.answerTokens = object.answerTokens ?? 0;
+    message.known = object.known?.map((e) => EvaluationRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNamedSet(): NamedSet {
+  return { name: "", features: [] };
+}
+
+export const NamedSet: MessageFns<NamedSet> = {
+  encode(message: NamedSet, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    for (const v of message.features) {
+      Feature.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NamedSet {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNamedSet();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.features.push(Feature.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NamedSet {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      features: globalThis.Array.isArray(object?.features) ? object.features.map((e: any) => Feature.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: NamedSet): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.features?.length) {
+      obj.features = message.features.map((e) => Feature.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NamedSet>): NamedSet {
+    return NamedSet.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NamedSet>): NamedSet {
+    const message = createBaseNamedSet();
+    message.name = object.name ?? "";
+    message.features = object.features?.map((e) => Feature.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMeasureCostResponse(): MeasureCostResponse {
+  return { event: undefined };
+}
+
+export const MeasureCostResponse: MessageFns<MeasureCostResponse> = {
+  encode(message: MeasureCostResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "progress":
+        Progress.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "evaluation":
+        EvaluationRecord.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "result":
+        SuppressionCosts.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureCostResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureCostResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "progress", value: Progress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "evaluation", value: EvaluationRecord.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "result", value: SuppressionCosts.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeasureCostResponse {
+    return {
+      event: isSet(object.progress)
+        ? { $case: "progress", value: Progress.fromJSON(object.progress) }
+        : isSet(object.evaluation)
+        ? { $case: "evaluation", value: EvaluationRecord.fromJSON(object.evaluation) }
+        : isSet(object.result)
+        ? { $case: "result", value: SuppressionCosts.fromJSON(object.result) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: MeasureCostResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "progress") {
+      obj.progress = Progress.toJSON(message.event.value);
+    } else if (message.event?.$case === "evaluation") {
+      obj.evaluation = EvaluationRecord.toJSON(message.event.value);
+    } else if (message.event?.$case === "result") {
+      obj.result = SuppressionCosts.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeasureCostResponse>): MeasureCostResponse {
+    return MeasureCostResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeasureCostResponse>): MeasureCostResponse {
+    const message = createBaseMeasureCostResponse();
+    switch (object.event?.$case) {
+      case "progress": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "progress", value: Progress.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "evaluation": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "evaluation", value: EvaluationRecord.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "result": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "result", value: SuppressionCosts.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseSuppressionCosts(): SuppressionCosts {
+  return { sets: [] };
+}
+
+export const SuppressionCosts: MessageFns<SuppressionCosts> = {
+  encode(message: SuppressionCosts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.sets) {
+      SetCost.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SuppressionCosts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSuppressionCosts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sets.push(SetCost.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SuppressionCosts {
+    return { sets: globalThis.Array.isArray(object?.sets) ? object.sets.map((e: any) => SetCost.fromJSON(e)) : [] };
+  },
+
+  toJSON(message: SuppressionCosts): unknown {
+    const obj: any = {};
+    if (message.sets?.length) {
+      obj.sets = message.sets.map((e) => SetCost.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SuppressionCosts>): SuppressionCosts {
+    return SuppressionCosts.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SuppressionCosts>): SuppressionCosts {
+    const message = createBaseSuppressionCosts();
+    message.sets = object.sets?.map((e) => SetCost.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSetCost(): SetCost {
+  return {
+    name: "",
+    meanKl: 0,
+    largestKl: 0,
+    crossEntropy: 0,
+    cleanCrossEntropy: 0,
+    refused: 0,
+    acted: 0,
+    prompts: 0,
+    answerTokens: 0,
+  };
+}
+
+export const SetCost: MessageFns<SetCost> = {
+  encode(message: SetCost, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.meanKl !== 0) {
+      writer.uint32(17).double(message.meanKl);
+    }
+    if (message.largestKl !== 0) {
+      writer.uint32(25).double(message.largestKl);
+    }
+    if (message.crossEntropy !== 0) {
+      writer.uint32(33).double(message.crossEntropy);
+    }
+    if (message.cleanCrossEntropy !== 0) {
+      writer.uint32(41).double(message.cleanCrossEntropy);
+    }
+    if (message.refused !== 0) {
+      writer.uint32(48).uint32(message.refused);
+    }
+    if (message.acted !== 0) {
+      writer.uint32(56).uint32(message.acted);
+    }
+    if (message.prompts !== 0) {
+      writer.uint32(64).uint32(message.prompts);
+    }
+    if (message.answerTokens !== 0) {
+      writer.uint32(72).uint32(message.answerTokens);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetCost {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetCost();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.meanKl = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.largestKl = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.crossEntropy = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.cleanCrossEntropy = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.refused = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.acted = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.prompts = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.answerTokens = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetCost {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      meanKl: isSet(object.meanKl)
+        ? globalThis.Number(object.meanKl)
+        : isSet(object.mean_kl)
+        ? globalThis.Number(object.mean_kl)
+        : 0,
+      largestKl: isSet(object.largestKl)
+        ? globalThis.Number(object.largestKl)
+        : isSet(object.largest_kl)
+        ? globalThis.Number(object.largest_kl)
+        : 0,
+      crossEntropy: isSet(object.crossEntropy)
+        ? globalThis.Number(object.crossEntropy)
+        : isSet(object.cross_entropy)
+        ? globalThis.Number(object.cross_entropy)
+        : 0,
+      cleanCrossEntropy: isSet(object.cleanCrossEntropy)
+        ? globalThis.Number(object.cleanCrossEntropy)
+        : isSet(object.clean_cross_entropy)
+        ? globalThis.Number(object.clean_cross_entropy)
+        : 0,
+      refused: isSet(object.refused) ? globalThis.Number(object.refused) : 0,
+      acted: isSet(object.acted) ? globalThis.Number(object.acted) : 0,
+      prompts: isSet(object.prompts) ? globalThis.Number(object.prompts) : 0,
+      answerTokens: isSet(object.answerTokens)
+        ? globalThis.Number(object.answerTokens)
+        : isSet(object.answer_tokens)
+        ? globalThis.Number(object.answer_tokens)
+        : 0,
+    };
+  },
+
+  toJSON(message: SetCost): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.meanKl !== 0) {
+      obj.meanKl = floatToJson(message.meanKl);
+    }
+    if (message.largestKl !== 0) {
+      obj.largestKl = floatToJson(message.largestKl);
+    }
+    if (message.crossEntropy !== 0) {
+      obj.crossEntropy = floatToJson(message.crossEntropy);
+    }
+    if (message.cleanCrossEntropy !== 0) {
+      obj.cleanCrossEntropy = floatToJson(message.cleanCrossEntropy);
+    }
+    if (message.refused !== 0) {
+      obj.refused = Math.round(message.refused);
+    }
+    if (message.acted !== 0) {
+      obj.acted = Math.round(message.acted);
+    }
+    if (message.prompts !== 0) {
+      obj.prompts = Math.round(message.prompts);
+    }
+    if (message.answerTokens !== 0) {
+      obj.answerTokens = Math.round(message.answerTokens);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetCost>): SetCost {
+    return SetCost.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetCost>): SetCost {
+    const message = createBaseSetCost();
+    message.name = object.name ?? "";
+    message.meanKl = object.meanKl ?? 0;
+    message.largestKl = object.largestKl ?? 0;
+    message.crossEntropy = object.crossEntropy ?? 0;
+    message.cleanCrossEntropy = object.cleanCrossEntropy ?? 0;
+    message.refused = object.refused ?? 0;
+    message.acted = object.acted ?? 0;
+    message.prompts = object.prompts ?? 0;
+    message.answerTokens = object.answerTokens ?? 0;
+    return message;
+  },
+};
+
 export type SearchServiceDefinition = typeof SearchServiceDefinition;
 export const SearchServiceDefinition = {
   name: "SearchService",
@@ -7113,6 +10555,42 @@ export const SearchServiceDefinition = {
       responseStream: true,
       options: { idempotencyLevel: "IDEMPOTENT" },
     },
+    /** All minimal sets of one prompt among given candidates, within a budget, by duality with hitting sets. Idempotent. */
+    enumerateMinimalSets: {
+      name: "EnumerateMinimalSets",
+      requestType: EnumerateMinimalSetsRequest as typeof EnumerateMinimalSetsRequest,
+      requestStream: false,
+      responseType: EnumerateMinimalSetsResponse as typeof EnumerateMinimalSetsResponse,
+      responseStream: true,
+      options: { idempotencyLevel: "IDEMPOTENT" },
+    },
+    /** The hydra effect over several prompts: what wakes once sets are off, followed until nothing new wakes, tested against null sets. Idempotent. */
+    traceHydra: {
+      name: "TraceHydra",
+      requestType: TraceHydraRequest as typeof TraceHydraRequest,
+      requestStream: false,
+      responseType: TraceHydraResponse as typeof TraceHydraResponse,
+      responseStream: true,
+      options: { idempotencyLevel: "IDEMPOTENT" },
+    },
+    /** Does a set alone bring refusal back, and does it cause one in harmless prompts? Idempotent. */
+    testSufficiency: {
+      name: "TestSufficiency",
+      requestType: TestSufficiencyRequest as typeof TestSufficiencyRequest,
+      requestStream: false,
+      responseType: TestSufficiencyResponse as typeof TestSufficiencyResponse,
+      responseStream: true,
+      options: { idempotencyLevel: "IDEMPOTENT" },
+    },
+    /** First-token KL and cross-entropy on harmless prompts under each set. Idempotent. */
+    measureCost: {
+      name: "MeasureCost",
+      requestType: MeasureCostRequest as typeof MeasureCostRequest,
+      requestStream: false,
+      responseType: MeasureCostResponse as typeof MeasureCostResponse,
+      responseStream: true,
+      options: { idempotencyLevel: "IDEMPOTENT" },
+    },
   },
 } as const;
 
@@ -7166,6 +10644,26 @@ export interface SearchServiceImplementation<CallContextExt = {}> {
     request: RunControlsRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<RunControlsResponse>>;
+  /** All minimal sets of one prompt among given candidates, within a budget, by duality with hitting sets. Idempotent. */
+  enumerateMinimalSets(
+    request: EnumerateMinimalSetsRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<EnumerateMinimalSetsResponse>>;
+  /** The hydra effect over several prompts: what wakes once sets are off, followed until nothing new wakes, tested against null sets. Idempotent. */
+  traceHydra(
+    request: TraceHydraRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<TraceHydraResponse>>;
+  /** Does a set alone bring refusal back, and does it cause one in harmless prompts? Idempotent. */
+  testSufficiency(
+    request: TestSufficiencyRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<TestSufficiencyResponse>>;
+  /** First-token KL and cross-entropy on harmless prompts under each set. Idempotent. */
+  measureCost(
+    request: MeasureCostRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<MeasureCostResponse>>;
 }
 
 export interface SearchServiceClient<CallOptionsExt = {}> {
@@ -7218,6 +10716,26 @@ export interface SearchServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<RunControlsRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<RunControlsResponse>;
+  /** All minimal sets of one prompt among given candidates, within a budget, by duality with hitting sets. Idempotent. */
+  enumerateMinimalSets(
+    request: DeepPartial<EnumerateMinimalSetsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<EnumerateMinimalSetsResponse>;
+  /** The hydra effect over several prompts: what wakes once sets are off, followed until nothing new wakes, tested against null sets. Idempotent. */
+  traceHydra(
+    request: DeepPartial<TraceHydraRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<TraceHydraResponse>;
+  /** Does a set alone bring refusal back, and does it cause one in harmless prompts? Idempotent. */
+  testSufficiency(
+    request: DeepPartial<TestSufficiencyRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<TestSufficiencyResponse>;
+  /** First-token KL and cross-entropy on harmless prompts under each set. Idempotent. */
+  measureCost(
+    request: DeepPartial<MeasureCostRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<MeasureCostResponse>;
 }
 
 function bytesFromBase64(b64: string): Uint8Array {

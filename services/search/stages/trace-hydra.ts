@@ -1,0 +1,210 @@
+/**
+ * The hydra effect over a group of prompts: which features are asleep in the clean model, wake once the refusal's own features are off,
+ * and then carry it. Waking is followed until nothing new wakes (hydra/waking.ts); effects are conditional and held against null sets
+ * (hydra/conditional-effects.ts); a feature is reported if its mean effect over the prompts is larger than the least one, at the stated
+ * rate of false ones among all that woke.
+ */
+
+import { fault } from '../../../shared/errors/fault.js';
+import { createSeededRandom } from '../../../shared/random/seeded-random.js';
+import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
+import type { Positions } from '../../../shared/tensors/positions.js';
+import { type ConditionalEffects, measureEffects } from '../hydra/conditional-effects.js';
+import { findWakers, type Wakers } from '../hydra/find-wakers.js';
+import { followWaking, type Waking } from '../hydra/waking.js';
+import type { EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
+import { assertDistinctFeatures } from '../model/feature-bank.js';
+import type { Prompt, ScoreSpec } from '../model/model-port.js';
+import { groupByLayer } from '../model/read-activations.js';
+import { openScoring, type SearchContext } from '../model/scoring.js';
+import { adjustPValues } from '../statistics/benjamini-hochberg.js';
+import { average, describeMean, type MeanEvidence } from '../statistics/mean-evidence.js';
+
+export interface HydraCase {
+  readonly prompt: Prompt;
+  /** Its members that are on in the clean prompt are switched off first; the others have to wake like any feature. */
+  readonly set: readonly FeatureId[];
+}
+
+export interface TraceHydraRequest {
+  readonly model: string;
+  readonly cases: readonly HydraCase[];
+  readonly score: ScoreSpec;
+  readonly candidates: readonly FeatureId[];
+  /** Layers whose whole SAEs are searched; of other layers only `candidates` and the sets. */
+  readonly layers: readonly number[];
+  readonly positions: Positions;
+  /** Smallest mean effect that counts, log-odds. */
+  readonly minEffect: number;
+  /** Expected share of false features among those reported. */
+  readonly level: number;
+  readonly maxTested: number;
+  readonly maxRounds: number;
+  readonly nullDraws: number;
+  readonly seed: number;
+  readonly known: readonly EvaluationRecord[];
+}
+
+export interface HydraFeature extends FeatureId {
+  readonly round: number;
+  /** Prompts in which it woke. */
+  readonly wokeIn: number;
+  /** Mean over these of its largest activation. */
+  readonly activation: number;
+  /** Conditional effect less that under null sets, over the prompts in which it woke; of the context that shows more. */
+  readonly effect: MeanEvidence;
+  readonly context: 'step' | 'closure';
+  readonly intactEffect: number;
+  /** Mean and largest conditional effect under null sets, by size. */
+  readonly nullEffect: number;
+  readonly nullLargest: number;
+  /** Adjusted for all features that woke (Benjamini and Hochberg). */
+  readonly qValue: number;
+  readonly wakers: Wakers;
+}
+
+export interface HydraReport {
+  readonly prompts: number;
+  /** Reported features, by round, then effect. */
+  readonly features: readonly HydraFeature[];
+  /** Rounds that gave a reported feature. 0: no hydra. */
+  readonly depth: number;
+  /** Features that woke in one prompt at least, and were tested. */
+  readonly tested: number;
+  /** Mean number of features that woke, by round. */
+  readonly wokenByRound: readonly number[];
+}
+
+export const HYDRA_DEFAULTS = { minEffect: 0.1, level: 0.05, maxTested: 64, maxRounds: 8, nullDraws: 3 } as const;
+const CONFIDENCE = 0.95;
+const RESAMPLES = 2000;
+
+/** One prompt, followed and measured. */
+interface Traced {
+  readonly prompt: PreparedPrompt;
+  readonly waking: Waking;
+  readonly effects: readonly ConditionalEffects[];
+}
+
+export async function traceHydra(context: SearchContext, request: TraceHydraRequest): Promise<HydraReport> {
+  assertRequest(request);
+  const scoring = await openScoring(context, { ...request, prompts: request.cases.map(({ prompt }) => prompt) });
+  const random = createSeededRandom(request.seed).fork('hydra');
+  const traced: Traced[] = [];
+  for (const [i, { set }] of request.cases.entries()) {
+    const prompt = scoring.prompts[i]!;
+    const searched = layersToSearch(request);
+    const waking = await followWaking(context, { ...request, prompt, set, searched });
+    const own = random.fork(`prompt ${prompt.prompt.id}`);
+    const effects = await measureEffects(context, scoring, { ...request, prompt, waking, random: own });
+    traced.push({ prompt, waking, effects });
+    scoring.progress('hydra', i + 1, request.cases.length, `${waking.woken.length} woke`);
+  }
+  const judged = judgeFeatures(request, traced);
+  const accepted = judged.filter(({ qValue }) => qValue <= request.level);
+  const features: HydraFeature[] = [];
+  for (const feature of accepted)
+    features.push({ ...feature, wakers: await wakersOf(context, request, traced, feature, accepted) });
+  return {
+    prompts: traced.length,
+    features: features.sort((a, b) => a.round - b.round || Math.abs(b.effect.mean) - Math.abs(a.effect.mean)),
+    depth: new Set(features.map(({ round }) => round)).size,
+    tested: judged.length,
+    wokenByRound: countByRound(traced),
+  };
+}
+
+function assertRequest({ cases, minEffect, level, nullDraws }: TraceHydraRequest): void {
+  for (const { prompt, set } of cases) assertDistinctFeatures(set, `The set of prompt ${prompt.id}`);
+  if (!(minEffect > 0 && Number.isFinite(minEffect)))
+    throw fault('REQUEST_INVALID', `min_effect is ${minEffect}; it must be a number above 0.`);
+  if (!(level > 0 && level < 1))
+    throw fault('REQUEST_INVALID', `level is ${level}; as a share of false features it must be between 0 and 1.`);
+  if (nullDraws < 1) throw fault('REQUEST_INVALID', 'null_draws is 0; at least one null set of each kind is needed.');
+}
+
+function layersToSearch({ candidates, cases, layers }: TraceHydraRequest) {
+  const searched = new Map<number, readonly number[] | undefined>();
+  const named = groupByLayer([...candidates, ...cases.flatMap(({ set }) => set)]);
+  for (const [layer, indices] of named) searched.set(layer, [...new Set(indices)]);
+  for (const layer of layers) searched.set(layer, undefined);
+  return searched;
+}
+
+type Judged = Omit<HydraFeature, 'wakers'>;
+
+function judgeFeatures(request: TraceHydraRequest, traced: readonly Traced[]): Judged[] {
+  const byFeature = new Map<string, ConditionalEffects[]>();
+  for (const { effects } of traced)
+    for (const effect of effects) {
+      const name = formatFeature(effect.feature);
+      byFeature.set(name, [...(byFeature.get(name) ?? []), effect]);
+    }
+  const judged = [...byFeature].map(([name, effects]) => judgeOne(request, name, effects));
+  const adjusted = adjustPValues(judged.map(({ qValue }) => qValue));
+  return judged.map((feature, i) => ({ ...feature, qValue: adjusted[i]! }));
+}
+
+/** `qValue` is not adjusted yet. */
+function judgeOne(request: TraceHydraRequest, name: string, effects: readonly ConditionalEffects[]): Judged {
+  const evidenceOf = (own: readonly number[], random: string) =>
+    describeMean(own, {
+      least: request.minEffect,
+      confidence: CONFIDENCE,
+      resamples: RESAMPLES,
+      random: createSeededRandom(request.seed).fork(`${random} ${name}`),
+    });
+  const less = (value: number, nulls: readonly number[]) => value - (nulls.length === 0 ? 0 : average(nulls));
+  const step = evidenceOf(
+    effects.map((effect) => less(effect.step, effect.nullStep)),
+    'step',
+  );
+  const closure = evidenceOf(
+    effects.map((effect) => less(effect.closure, effect.nullClosure)),
+    'closure',
+  );
+  const shown = step.pValue <= closure.pValue ? 'step' : 'closure';
+  const effect = shown === 'step' ? step : closure;
+  const nulls = effects
+    .flatMap(({ nullStep, nullClosure }) => (shown === 'step' ? nullStep : nullClosure))
+    .map(Math.abs);
+  const [{ feature }] = effects as [ConditionalEffects];
+  return {
+    layer: feature.layer,
+    index: feature.index,
+    round: Math.min(...effects.map((own) => own.feature.round)),
+    wokeIn: effects.length,
+    activation: average(effects.map((own) => own.feature.value)),
+    effect,
+    context: shown,
+    intactEffect: average(effects.map(({ intact }) => intact)),
+    nullEffect: nulls.length === 0 ? 0 : average(nulls),
+    nullLargest: Math.max(0, ...nulls),
+    // Two looks at each feature.
+    qValue: Math.min(1, 2 * effect.pValue),
+  };
+}
+
+/** On the first prompt in which the feature woke: among its primaries and the reported features, those that it owes its waking to. */
+async function wakersOf(
+  context: SearchContext,
+  { positions }: TraceHydraRequest,
+  traced: readonly Traced[],
+  feature: Judged,
+  accepted: readonly Judged[],
+): Promise<Wakers> {
+  const name = formatFeature(feature);
+  const first = traced.find(({ effects }) => effects.some((effect) => formatFeature(effect.feature) === name))!;
+  const reported = new Set(accepted.map(formatFeature));
+  const others = first.waking.woken.filter((woken) => formatFeature(woken) !== name);
+  const { primaries } = first.waking;
+  const search = (suppressed: readonly FeatureId[]) =>
+    findWakers(context, { prompt: first.prompt, positions, feature, suppressed });
+  const found = await search([...primaries, ...others.filter((woken) => reported.has(formatFeature(woken)))]);
+  return found.features.length > 0 ? found : search([...primaries, ...others]);
+}
+
+function countByRound(traced: readonly Traced[]): number[] {
+  const rounds = Math.max(0, ...traced.map(({ waking }) => waking.counts.length));
+  return Array.from({ length: rounds }, (_, round) => average(traced.map(({ waking }) => waking.counts[round] ?? 0)));
+}

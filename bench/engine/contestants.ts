@@ -94,7 +94,14 @@ export async function startOverGrpc(modelPath: string): Promise<Contestant> {
 
 /** (b): the engine's thread, no wire. */
 export async function startDirect(modelPath: string): Promise<Contestant & { readonly engine: EngineThread }> {
-  const options = { modelPath, adapterPath: adapterFolder, threads: THREADS, device: 'cpu', cacheBytes: CACHE_BYTES };
+  const options = {
+    modelPath,
+    adapterPath: adapterFolder,
+    threads: THREADS,
+    device: 'cpu',
+    compute: 'float32' as const,
+    cacheBytes: CACHE_BYTES,
+  };
   const engine = await startEngineThread(
     options,
     () => {},

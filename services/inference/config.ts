@@ -2,7 +2,9 @@
 import { availableParallelism } from 'node:os';
 import { addressText, type Environment, loadConfig, wholeNumber, z } from '../../shared/config/load-config.js';
 import { LOG_LEVELS, type LogLevel } from '../../shared/log/create-logger.js';
+import { cacheFolderOf } from '../../shared/model-store/embedded-model.js';
 import type { InferenceServiceConfig } from './start.js';
+import { COMPUTE_TYPES } from './thread/messages.js';
 
 const SHAPE = {
   REFUSALSCOPE_MODEL_PATH: z.string({ error: 'must name a GGUF file or a folder of Hugging Face files' }),
@@ -11,6 +13,7 @@ const SHAPE = {
   REFUSALSCOPE_INFERENCE_LISTEN: addressText().prefault('127.0.0.1:7001'),
   REFUSALSCOPE_THREADS: wholeNumber(1, 256).prefault(String(availableParallelism())),
   REFUSALSCOPE_DEVICE: z.string().max(32).prefault('cpu'),
+  REFUSALSCOPE_COMPUTE: z.enum(COMPUTE_TYPES).prefault('float32'),
   REFUSALSCOPE_CACHE_MB: wholeNumber(16, 1 << 20).prefault('384'),
   REFUSALSCOPE_LOG_LEVEL: z.enum(LOG_LEVELS).prefault('info'),
 };
@@ -27,6 +30,8 @@ export const loadInferenceConfig = (
     listen: settings.REFUSALSCOPE_INFERENCE_LISTEN,
     threads: settings.REFUSALSCOPE_THREADS,
     device: settings.REFUSALSCOPE_DEVICE,
+    compute: settings.REFUSALSCOPE_COMPUTE,
+    digestDir: cacheFolderOf({ ...environment }),
     cacheBytes: settings.REFUSALSCOPE_CACHE_MB * (1 << 20),
     logLevel: settings.REFUSALSCOPE_LOG_LEVEL,
   };

@@ -1,4 +1,5 @@
 /** Starts the inference service: tokenizer, engine thread, digests, handlers, server. Ready only once all of it is. */
+import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { ServerMiddleware } from 'nice-grpc';
@@ -7,11 +8,13 @@ import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
 import { startServer } from '../../shared/rpc/start-server.js';
 import { openGguf } from '../../shared/tensor-files/gguf.js';
 import { readGgufTokenizer } from '../../shared/tensor-files/gguf-tokenizer.js';
-import { sha256OfFile } from '../../shared/tensor-files/sha256-of-file.js';
+import { WeightDigests } from '../../shared/tensor-files/weight-digests.js';
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.js';
 import { createInferenceService } from './service.js';
+import type { ComputeDtype } from './thread/messages.js';
 import { startEngineThread } from './thread/start-engine-thread.js';
 import type { ChatTokenizer } from './tokenizer/chat-tokenizer.js';
+import { createTokenizerFromFolder } from './tokenizer/tokenizer-from-folder.js';
 import { createTokenizerFromGguf } from './tokenizer/tokenizer-from-gguf.js';
 
 export interface InferenceServiceConfig {
@@ -27,11 +30,15 @@ export interface InferenceServiceConfig {
   readonly threads: number;
   /** "cpu", or an execution provider of onnxruntime. Default "cpu". */
   readonly device?: string;
+  /** What the blocks compute in. Default "float32", the reference. */
+  readonly compute?: ComputeDtype;
   /** Bytes of residuals and frozen keys that are kept between evaluations. */
   readonly cacheBytes: number;
   readonly limits?: Partial<InferenceLimits>;
   readonly logger?: Logger;
   readonly middleware?: readonly ServerMiddleware[];
+  /** Where digests of large weight files are kept; absent: in memory alone. */
+  readonly digestDir?: string;
   /** Blocks loaded so far, of all. */
   readonly onLoading?: (done: number, total: number) => void;
 }
@@ -45,20 +52,19 @@ export interface RunningInferenceService {
 export async function startInferenceService(config: InferenceServiceConfig): Promise<RunningInferenceService> {
   const { modelPath, adapterPath, modelName, logger = silentLogger, device = 'cpu', threads, cacheBytes } = config;
   const limits = { ...DEFAULT_LIMITS, ...config.limits };
-  const tokenizer = openTokenizer(modelPath);
+  const { compute = 'float32' } = config;
   let onThreadEnd: (problem: Error) => void = () => {};
-  const [engine, provenance] = await Promise.all([
-    startEngineThread(
-      { modelPath, adapterPath, threads, device, cacheBytes },
-      config.onLoading ?? (() => {}),
-      (problem) => onThreadEnd(problem),
-    ),
-    describeProvenance(config, tokenizer),
-  ]);
+  const engine = await startEngineThread(
+    { modelPath, adapterPath, threads, device, compute, cacheBytes },
+    config.onLoading ?? (() => {}),
+    (problem) => onThreadEnd(problem),
+  );
   const { spec, tuning } = engine;
   logger.info({ model: modelName, layers: spec.nLayers, batchTokens: tuning.batchTokens }, 'model loaded');
-  const service = createInferenceService({ modelName, spec, tokenizer, limits, engine, provenance, cacheBytes });
   try {
+    const tokenizer = await openTokenizer(modelPath, engine.files[0]);
+    const provenance = await describeProvenance(config, engine.files, tokenizer);
+    const service = createInferenceService({ modelName, spec, tokenizer, limits, engine, provenance, cacheBytes });
     const server = await startServer({
       address: config.listen,
       services: [service],
@@ -83,8 +89,10 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
   }
 }
 
-function openTokenizer(modelPath: string): ChatTokenizer {
-  const file = openGguf(modelPath);
+/** `firstFile` is what the model was opened from: a GGUF file holds its tokenizer, other models have it beside them. */
+async function openTokenizer(modelPath: string, firstFile: string): Promise<ChatTokenizer> {
+  if (!firstFile.toLowerCase().endsWith('.gguf')) return createTokenizerFromFolder(modelPath);
+  const file = openGguf(firstFile);
   try {
     return createTokenizerFromGguf(readGgufTokenizer(file));
   } finally {
@@ -92,12 +100,19 @@ function openTokenizer(modelPath: string): ChatTokenizer {
   }
 }
 
-async function describeProvenance(config: InferenceServiceConfig, tokenizer: ChatTokenizer): Promise<Provenance> {
+async function describeProvenance(
+  config: InferenceServiceConfig,
+  files: readonly string[],
+  tokenizer: ChatTokenizer,
+): Promise<Provenance> {
   const { adapterPath } = config;
-  const [weightsSha256, adapterSha256] = await Promise.all([
-    sha256OfFile(config.modelPath),
-    adapterPath === undefined ? '' : sha256OfFile(join(adapterPath, 'adapter_model.safetensors')),
-  ]);
+  const digests = new WeightDigests(config.digestDir);
+  const each: string[] = [];
+  for (const file of files) each.push(await digests.digest(file));
+  // One file is named by its own digest; several by the digest of theirs, in their fixed order.
+  const weightsSha256 = each.length === 1 ? each[0] : createHash('sha256').update(each.join()).digest('hex');
+  const adapterSha256 =
+    adapterPath === undefined ? '' : await digests.digest(join(adapterPath, 'adapter_model.safetensors'));
   const versionOf = (name: string): string => createRequire(import.meta.url)(name).version;
   return {
     model: config.modelName,
@@ -105,7 +120,7 @@ async function describeProvenance(config: InferenceServiceConfig, tokenizer: Cha
     adapterSha256,
     tokenizerSha256: tokenizer.digest,
     chatTemplateSha256: tokenizer.templateDigest ?? '',
-    computeDtype: 'float32',
+    computeDtype: config.compute ?? 'float32',
     device: config.device ?? 'cpu',
     saeSha256: {},
     versions: { onnxruntime: versionOf('onnxruntime-node/package.json'), node: process.versions.node },

@@ -8,13 +8,13 @@ import {
 import type { LayerEdits, Positions } from '../../proto/gen/refusalscope/v1/types.js';
 import { fault } from '../../shared/errors/fault.js';
 import { type BoundService, bindService } from '../../shared/rpc/start-server.js';
+import type { WeightDigests } from '../../shared/tensor-files/weight-digests.js';
 import { formatFeature } from '../../shared/tensors/feature-name.js';
 import { decodeMatrix, encodeMatrix, encodeRow, type Matrix } from '../../shared/tensors/matrix.js';
 import { assertEditRequest } from './edit-request.js';
 import type { Admission, LayerEditRows, SaeSummary } from './sae-store.js';
 import type { SaeThread } from './thread/start-sae-thread.js';
 import type { PackedRows } from './thread/thread-messages.js';
-import type { WeightDigests } from './weight-digests.js';
 
 const MAX_ENCODE_ROWS = 4096;
 const MIN_ADMISSION_ROWS = 16;

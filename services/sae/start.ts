@@ -3,10 +3,10 @@ import type { ServerMiddleware } from 'nice-grpc';
 import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
 import { startServer } from '../../shared/rpc/start-server.js';
+import { WeightDigests } from '../../shared/tensor-files/weight-digests.js';
 import type { SaeChoice } from './find-saes.js';
 import { createSaeService } from './service.js';
 import { startSaeThread } from './thread/start-sae-thread.js';
-import { WeightDigests } from './weight-digests.js';
 
 export interface SaeServiceConfig {
   /** Folders of SAEs, or folders that hold such folders; one SAE a layer. */

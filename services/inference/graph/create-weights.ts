@@ -4,11 +4,14 @@
  */
 import { totalmem } from 'node:os';
 import { fault } from '../../../shared/errors/fault.js';
+import { GgufWeights } from '../model/gguf-weights.js';
 import type { OpenModel } from '../model/open-model.js';
 import type { RuntimeOptions } from '../runtime/ort-session.js';
+import { BlockQuantizedWeights } from './block-quantized-weights.js';
 import { type ComputeType, ExternalWeights } from './external-weights.js';
 import { Float32Weights } from './float32-weights.js';
 import { SpooledWeights } from './spooled-weights.js';
+import { readStoredBlocks } from './weight-blocks.js';
 import type { WeightSink } from './weight-sink.js';
 
 export type WeightMode =
@@ -19,7 +22,11 @@ export type WeightMode =
   /** Mapped and kept as stored; 16-bit matrices become float32 when they are used: half the memory, slower on short batches. */
   | 'mapped-stored'
   /** Read and merged as float32, handed over through a temporary file. */
-  | 'spooled';
+  | 'spooled'
+  /** Merged, then rounded to 8 bits in blocks of 32. */
+  | 'int8'
+  /** 4-bit blocks of a GGUF file as they are, the adapter beside them; what is stored otherwise as in int8. */
+  | 'int4';
 
 export interface WeightChoice {
   readonly mode: WeightMode;
@@ -47,6 +54,8 @@ const FLOAT32_SHARE = 0.6;
 export function createWeights(model: OpenModel, options: WeightOptions = {}): WeightChoice {
   const { computeType = 'float32' } = options;
   const mode = options.mode ?? chooseMode(model, computeType);
+  if (mode === 'int8' || mode === 'int4')
+    return { mode, sink: blockQuantized(model, mode === 'int8' ? 8 : 4), runtime: {} };
   if (mode === 'mapped' || mode === 'mapped-stored') return mapped(model, mode, computeType);
   if (computeType !== 'float32') {
     throw fault('UNSUPPORTED', `Weights of ${model.base.path} run in float32; ${computeType} needs safetensors.`);
@@ -54,6 +63,16 @@ export function createWeights(model: OpenModel, options: WeightOptions = {}): We
   if (mode === 'copied') return { mode, sink: new Float32Weights(model.weights), runtime: {} };
   const sink = new SpooledWeights(model.weights);
   return { mode, sink, runtime: { weightsFolder: sink.folder } };
+}
+
+function blockQuantized({ base, weights, adapter }: OpenModel, bits: 4 | 8): WeightSink {
+  const readBlocks = (name: string) =>
+    base instanceof GgufWeights ? readStoredBlocks(base.info(name), (row) => base.storedRow(name, row)) : undefined;
+  const readMerged = (name: string) => ({ data: weights.readFloat32(name), shape: weights.info(name).shape });
+  const exact = new Float32Weights(weights);
+  return new BlockQuantizedWeights({ bits, readMerged, readBlocks, adapter }, exact, (name) =>
+    weights.has(`${name}.bias`),
+  );
 }
 
 function mapped(model: OpenModel, mode: 'mapped' | 'mapped-stored', computeType: ComputeType): WeightChoice {

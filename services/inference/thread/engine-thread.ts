@@ -14,11 +14,12 @@ import { OpenerTree } from '../engine/opener-tree.js';
 import { StateCache } from '../engine/state-cache.js';
 import { Transformer } from '../engine/transformer.js';
 import { tuneBatch } from '../engine/tune-batch.js';
-import { Float32Weights } from '../graph/float32-weights.js';
+import { createWeights, type WeightOptions } from '../graph/create-weights.js';
 import { openModel } from '../model/open-model.js';
 import { BankCache } from './bank-cache.js';
 import type {
   BankInput,
+  ComputeDtype,
   EngineOptions,
   JobKind,
   Jobs,
@@ -102,16 +103,26 @@ const plain = (thrown: unknown): { fault: PlainFault } | { defect: Error } =>
     ? { fault: { code: thrown.code, message: thrown.message, details: thrown.details } }
     : { defect: thrown instanceof Error ? thrown : new Error(String(thrown)) };
 
+/** Integer kernels are a way to hold the weights; 16-bit floats are a type to compute in. */
+function weightOptions(compute: ComputeDtype): WeightOptions {
+  if (compute === 'int8' || compute === 'int4') return { mode: compute };
+  return compute === 'float32' ? {} : { computeType: compute };
+}
+
 async function loadEngine(options: EngineOptions, report: (message: StartMessage) => void): Promise<Handlers> {
-  const { spec, weights } = openModel(options.modelPath, options.adapterPath);
-  const runtime = { threads: options.threads, device: options.device };
-  const transformer = await Transformer.create(spec, weights, new Float32Weights(weights), runtime, (done, total) =>
+  const model = openModel(options.modelPath, options.adapterPath);
+  const { spec, weights } = model;
+  const choice = createWeights(model, weightOptions(options.compute));
+  const runtime = { threads: options.threads, device: options.device, ...choice.runtime };
+  const transformer = await Transformer.create(spec, weights, choice.sink, runtime, (done, total) =>
     report({ loading: { done, total } }),
   );
+  choice.sink.close?.();
   const tuning = await tuneBatch(transformer);
   const cache = new StateCache(options.cacheBytes, spec.dModel);
   const evaluator = new Evaluator(transformer, cache, { batchTokens: tuning.batchTokens, maxActive: MAX_ACTIVE });
-  report({ ready: { spec, tuning } });
+  const files = model.files.filter((file) => !model.adapter?.files.includes(file));
+  report({ ready: { spec, tuning, files } });
   return createHandlers(transformer, evaluator, cache);
 }
 

@@ -8,11 +8,16 @@ import type { PromptInput } from '../engine/scored-prompt.js';
 import type { BatchTuning } from '../engine/tune-batch.js';
 import type { ModelSpec } from '../model/model-spec.js';
 
+/** What the blocks compute in: float32 is the reference, int8 and int4 are docs/numerics.md's modes, 16-bit floats are for GPUs. */
+export const COMPUTE_TYPES = ['float32', 'int8', 'int4', 'float16'] as const;
+export type ComputeDtype = (typeof COMPUTE_TYPES)[number];
+
 export interface EngineOptions {
   /** GGUF file, or folder of Hugging Face files. */
   readonly modelPath: string;
   readonly adapterPath?: string;
   readonly threads: number;
+  readonly compute: ComputeDtype;
   readonly device: string;
   /** Bytes of residuals and frozen keys that may be kept. */
   readonly cacheBytes: number;
@@ -112,9 +117,16 @@ export type Reply =
   | { readonly id: number; readonly fault: PlainFault }
   | { readonly id: number; readonly defect: Error };
 
+export interface ReadyEngine {
+  readonly spec: ModelSpec;
+  readonly tuning: BatchTuning;
+  /** The files of the model without its adapter, which decide its digest. */
+  readonly files: readonly string[];
+}
+
 /** Before the first reply: how far loading has come, and that it is done or failed. */
 export type StartMessage =
   | { readonly loading: { readonly done: number; readonly total: number } }
-  | { readonly ready: { readonly spec: ModelSpec; readonly tuning: BatchTuning } }
+  | { readonly ready: ReadyEngine }
   | { readonly fault: PlainFault }
   | { readonly defect: Error };

@@ -4,13 +4,9 @@
  */
 import { Worker } from 'node:worker_threads';
 import { fault } from '../../../shared/errors/fault.js';
-import type { BatchTuning } from '../engine/tune-batch.js';
-import type { ModelSpec } from '../model/model-spec.js';
-import type { EngineOptions, JobKind, Jobs, PlainFault, Reply, StartMessage } from './messages.js';
+import type { EngineOptions, JobKind, Jobs, PlainFault, ReadyEngine, Reply, StartMessage } from './messages.js';
 
-export interface EngineThread {
-  readonly spec: ModelSpec;
-  readonly tuning: BatchTuning;
+export interface EngineThread extends ReadyEngine {
   /**
    * Runs a job; `onEvent` gets what it streams. Throws the job's fault, CANCELLED when the signal aborts, STARTING once the thread
    * has ended.
@@ -37,7 +33,7 @@ export async function startEngineThread(
   onEnd: (problem: Error) => void,
 ): Promise<EngineThread> {
   const worker = new Worker(new URL('./engine-thread.js', import.meta.url), { workerData: options, name: 'engine' });
-  const { spec, tuning } = await loaded(worker, onLoading);
+  const ready = await loaded(worker, onLoading);
   const waiting = new Map<number, Waiting>();
   let ended = false;
   const end = () => {
@@ -53,8 +49,7 @@ export async function startEngineThread(
   worker.on('exit', end);
   let nextId = 0;
   return {
-    spec,
-    tuning,
+    ...ready,
     run: (kind, input, signal, onEvent = () => {}) => {
       if (ended) return Promise.reject(stopped());
       return post(worker, waiting, nextId++, { kind, input }, signal, onEvent as (event: unknown) => void);
@@ -78,10 +73,7 @@ async function endGently(worker: Worker): Promise<void> {
   clearTimeout(force);
 }
 
-const loaded = (
-  worker: Worker,
-  onLoading: (done: number, total: number) => void,
-): Promise<{ spec: ModelSpec; tuning: BatchTuning }> =>
+const loaded = (worker: Worker, onLoading: (done: number, total: number) => void): Promise<ReadyEngine> =>
   new Promise((resolve, reject) => {
     worker.once('error', reject);
     const listen = (message: StartMessage): void => {

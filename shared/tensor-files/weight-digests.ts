@@ -4,9 +4,9 @@
  */
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { sha256OfFile } from '../../shared/tensor-files/sha256-of-file.js';
+import { sha256OfFile } from './sha256-of-file.js';
 
-const FILE = 'sae-digests.json';
+const FILE = 'weight-digests.json';
 const DIGEST = /^[0-9a-f]{64}$/;
 
 export class WeightDigests {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { WeightDigests } from '../../../services/sae/weight-digests.js';
+import { WeightDigests } from '../../../shared/tensor-files/weight-digests.js';
 
 let folder: string;
 beforeEach(() => {
@@ -29,9 +29,9 @@ it('hashes a file once, and again only when size or time changed', async () => {
 it('a damaged store is made again', async () => {
   const file = join(folder, 'weights');
   writeFileSync(file, 'abc');
-  writeFileSync(join(folder, 'sae-digests.json'), '{"x": "not a digest", ');
+  writeFileSync(join(folder, 'weight-digests.json'), '{"x": "not a digest", ');
   expect(await new WeightDigests(folder).digest(file)).toBe(sha256('abc'));
-  expect(Object.values(JSON.parse(readFileSync(join(folder, 'sae-digests.json'), 'utf8')))).toEqual([sha256('abc')]);
+  expect(Object.values(JSON.parse(readFileSync(join(folder, 'weight-digests.json'), 'utf8')))).toEqual([sha256('abc')]);
 });
 
 it('a missing file is a fault, and the next file is still hashed', async () => {

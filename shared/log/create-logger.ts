@@ -3,6 +3,7 @@
  * are replaced before they are written, at any of the depths that our objects have.
  */
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { traceFields } from '../telemetry/trace-fields.js';
 
 export type Logger = PinoLogger;
 
@@ -19,7 +20,7 @@ const redact = {
 /** Lines of JSON on stderr (stdout belongs to results), or to `destination`. `service` stands in every line. */
 export const createLogger = (service: string, level: LogLevel = 'info', destination?: DestinationStream): Logger =>
   pino(
-    { base: { service }, level, redact, timestamp: pino.stdTimeFunctions.isoTime },
+    { base: { service }, level, redact, mixin: traceFields, timestamp: pino.stdTimeFunctions.isoTime },
     destination ?? pino.destination({ dest: 2, sync: true }),
   );
 

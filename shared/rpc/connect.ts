@@ -10,6 +10,7 @@ import { fault } from '../errors/fault.js';
 import { createClientDeadline, type DeadlineOptions } from './client-deadline.js';
 import { createClientFaults } from './client-faults.js';
 import { createClientRetry, DEFAULT_RETRY, type RetryOptions } from './client-retry.js';
+import { type Edge, localEdge } from './edge.js';
 import { channelOptions, DEFAULT_MAX_MESSAGE_BYTES } from './server-limits.js';
 
 export interface ConnectOptions {
@@ -17,6 +18,8 @@ export interface ConnectOptions {
   readonly deadlineMs?: number;
   readonly retry?: Partial<RetryOptions>;
   readonly maxMessageBytes?: number;
+  /** Certificates, token and traces of this process. Default: plain text, for loopback. */
+  readonly edge?: Edge;
 }
 
 /** The client's type for a service: every method takes `{ deadlineMs?, signal?, metadata? }` as its second argument. */
@@ -40,13 +43,19 @@ export const connect = <Definition extends CompatServiceDefinition>(
   address: string,
   options: ConnectOptions = {},
 ): Connection<Definition> => {
-  const channel = createChannel(address, undefined, {
+  const { edge = localEdge } = options;
+  const channel = createChannel(address, edge.channelCredentials, {
     ...channelOptions({ maxMessageBytes: options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES }),
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_MS,
   });
-  const client = createClientFactory()
-    .use(createClientFaults(address))
+  // From the inside out: each try has its own span and carries the token of its moment.
+  const around = [...edge.clientMiddleware, edge.telemetry.clientMiddleware?.(address)];
+  const factory = around.reduce(
+    (built, middleware) => (middleware === undefined ? built : built.use(middleware)),
+    createClientFactory().use(createClientFaults(address)),
+  );
+  const client = factory
     .use(createClientRetry({ ...DEFAULT_RETRY, ...options.retry }))
     .use(createClientDeadline(options.deadlineMs ?? DEFAULT_DEADLINE_MS))
     .create(definition, channel);

@@ -11,16 +11,22 @@ export interface ServerLimits {
   readonly keepaliveTimeoutMs: number;
   /** A connection older than this is asked to go, so that load spreads over new pods. 0: no limit. */
   readonly maxConnectionAgeMs: number;
+  /** Calls that run at once over all connections; beyond: BUSY. */
+  readonly maxCalls: number;
+  /** How long a call may go on; beyond: DEADLINE. 0: no limit, as a watched audit lasts as long as it lasts. */
+  readonly maxCallMs: number;
 }
 
 export const DEFAULT_MAX_MESSAGE_BYTES = 128 * 1024 * 1024;
 
-const DEFAULT_LIMITS: ServerLimits = {
+export const DEFAULT_LIMITS: ServerLimits = {
   maxMessageBytes: DEFAULT_MAX_MESSAGE_BYTES,
   maxConcurrentStreams: 1000,
   keepaliveTimeMs: 30_000,
   keepaliveTimeoutMs: 20_000,
   maxConnectionAgeMs: 0,
+  maxCalls: 4096,
+  maxCallMs: 0,
 };
 
 export const channelOptions = (limits: Partial<ServerLimits> = {}): ChannelOptions => {

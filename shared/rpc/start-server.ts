@@ -13,10 +13,13 @@ import {
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { fault } from '../errors/fault.js';
 import type { Logger } from '../log/create-logger.js';
+import { createCallLimits } from './call-limits.js';
+import { type Edge, localEdge } from './edge.js';
 import { createErrorMapping } from './error-mapping.js';
+import { assertMayListen } from './listen-policy.js';
 import { createReflection } from './reflection.js';
 import { createRequestLog, type RequestContext } from './request-log.js';
-import { channelOptions, type ServerLimits } from './server-limits.js';
+import { channelOptions, DEFAULT_LIMITS, type ServerLimits } from './server-limits.js';
 
 /** A service definition with its handlers; make it with `bindService` so that the types are checked. */
 export interface BoundService {
@@ -46,7 +49,9 @@ export interface ServerOptions {
   readonly services: readonly BoundService[];
   readonly logger: Logger;
   readonly limits?: Partial<ServerLimits>;
-  /** Run inside error mapping, in this order (authentication, tracing). */
+  /** Certificates, authorization, limits and traces of this process. Default: loopback alone. */
+  readonly edge?: Edge;
+  /** Run inside error mapping, after those of the edge. */
   readonly middleware?: readonly ServerMiddleware[];
   /** Health at the start; false for a service that must load first and then calls `setServing`. Default true. */
   readonly serving?: boolean;
@@ -58,34 +63,63 @@ export interface RunningServer {
   readonly address: string;
   /** Health of one service by its full name, or of the whole process with ''. */
   setServing(serviceName: string, serving: boolean): void;
-  /** Refuses new calls, lets running ones end for at most `graceMs`, then cancels them. */
+  /** Readiness of the process and all its services at once. */
+  setReady(ready: boolean): void;
+  /** Health of the name "liveness": false means that only a new process can help. */
+  setAlive(alive: boolean): void;
+  /** Refuses new calls, lets running ones end for at most `graceMs` (default: the edge's, else 5 s), then cancels them. */
   stop(graceMs?: number): Promise<void>;
 }
 
 const DEFAULT_GRACE_MS = 5_000;
+const PROBE_MESSAGE_BYTES = 4096;
 
+/** What a liveness probe asks for: readiness goes away while a service drains or waits, and that is no reason to kill it. */
+export const LIVENESS = 'liveness';
+
+/** Throws CONFIG_INVALID if it cannot or may not listen on its address. */
 export const startServer = async (options: ServerOptions): Promise<RunningServer> => {
+  const { edge = localEdge } = options;
+  assertMayListen(options.address, edge);
   const stopping = new AbortController();
   const health = HealthState();
   const names = ['', ...options.services.map((service) => service.fullName)];
   const setServing = (name: string, serving: boolean) => health.setStatus(serving ? 'healthy' : 'unhealthy', name);
-  for (const name of names) setServing(name, options.serving ?? true);
+  const setReady = (ready: boolean) => {
+    for (const name of names) setServing(name, ready);
+  };
+  setReady(options.serving ?? true);
+  setServing(LIVENESS, true);
 
-  const server = buildServer(options, health, stopping.signal);
-  const port = await listen(server, options.address);
-  const stop = async (graceMs = DEFAULT_GRACE_MS) => {
-    for (const name of names) setServing(name, false);
+  const server = buildServer(options, edge, health, stopping.signal);
+  const port = await listen(server, options.address, edge);
+  const probes = await startProbes(options, edge, health, stopping.signal).catch((thrown: unknown) => {
+    server.forceShutdown();
+    throw thrown;
+  });
+  const stop = async (graceMs = edge.graceMs ?? DEFAULT_GRACE_MS) => {
+    setReady(false);
     stopping.abort();
     const timer = setTimeout(() => server.forceShutdown(), graceMs);
     await server.shutdown().finally(() => clearTimeout(timer));
+    probes?.forceShutdown();
   };
-  return { port, address: dialable(options.address, port), setServing, stop };
+  const setAlive = (alive: boolean) => setServing(LIVENESS, alive);
+  return { port, address: dialable(options.address, port), setServing, setReady, setAlive, stop };
 };
 
 const HEALTH_NAME = 'grpc.health.v1.Health';
 
-const buildServer = (options: ServerOptions, health: HealthState, stopping: AbortSignal): Server<RequestContext> => {
-  const server = createServer(channelOptions(options.limits))
+const buildServer = (
+  options: ServerOptions,
+  edge: Edge,
+  health: HealthState,
+  stopping: AbortSignal,
+): Server<RequestContext> => {
+  const limits = { ...DEFAULT_LIMITS, ...edge.limits, ...options.limits };
+  const { serverMiddleware: tracing } = edge.telemetry;
+  const bare = createServer(channelOptions(limits));
+  const server = (tracing === undefined ? bare : bare.use(tracing))
     .use(createRequestLog(options.logger, stopping))
     .use(createErrorMapping(options.logger));
   // Probes and reflection need no token: they stay outside the optional middleware.
@@ -94,7 +128,25 @@ const buildServer = (options: ServerOptions, health: HealthState, stopping: Abor
   for (const definition of reflection.definitions) {
     server.with(endWhenStopping).add(definition, reflection.implementation);
   }
-  for (const service of options.services) service.addTo(withAll(server, options.middleware ?? []));
+  const guarded = server.with(createCallLimits(limits));
+  const inner = withAll(guarded, [...edge.serverMiddleware, ...(options.middleware ?? [])]);
+  for (const service of options.services) service.addTo(inner);
+  return server;
+};
+
+/** Health alone, in plain text, where the edge asks for it: Kubernetes' own gRPC probes know no TLS. */
+const startProbes = async (
+  options: ServerOptions,
+  edge: Edge,
+  health: HealthState,
+  stopping: AbortSignal,
+): Promise<Server<RequestContext> | undefined> => {
+  if (edge.healthListen === undefined) return undefined;
+  const server = createServer(channelOptions({ maxMessageBytes: PROBE_MESSAGE_BYTES }))
+    .use(createRequestLog(options.logger, stopping))
+    .use(createErrorMapping(options.logger));
+  server.with(endWhenStopping).add(HealthDefinition, HealthServiceImpl(health));
+  await listen(server, edge.healthListen, localEdge);
   return server;
 };
 
@@ -110,9 +162,13 @@ const endWhenStopping: ServerMiddleware<object, RequestContext> = async function
   return yield* call.next(call.request, { ...context, signal });
 };
 
-const listen = async (server: Server<RequestContext>, address: string): Promise<number> => {
+const listen = async (
+  server: Server<RequestContext>,
+  address: string,
+  { serverCredentials }: Pick<Edge, 'serverCredentials'>,
+): Promise<number> => {
   try {
-    return await server.listen(address);
+    return await server.listen(address, serverCredentials);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw fault('CONFIG_INVALID', `Cannot listen on ${address}: ${reason}. Choose a free port, or port 0 for any.`, {

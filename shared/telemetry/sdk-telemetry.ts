@@ -1,0 +1,140 @@
+/**
+ * The one door to the OpenTelemetry SDK and its exporters; loaded only when telemetry is on. One process has one exporter of spans and
+ * one reader of metrics; each of its services has a tracer whose spans name it, so that the embedded mesh looks like the real one.
+ */
+import { propagation, SpanStatusCode, type Tracer } from '@opentelemetry/api';
+import { OTLPMetricExporter as GrpcMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc';
+import { OTLPMetricExporter as HttpMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
+import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
+import { OTLPTraceExporter as HttpTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { core, metrics as metricsSdk, node, resources } from '@opentelemetry/sdk-node';
+import { fault, isFault } from '../errors/fault.js';
+import { projectVersion } from '../project/version.js';
+import { createClientTracing } from './client-tracing.js';
+import { createMetrics } from './metrics.js';
+import { createServerTracing } from './server-tracing.js';
+import type { Facts, ProcessTelemetry, Telemetry, TelemetrySettings } from './telemetry.js';
+import { linksOf, type TraceContext } from './trace-carrier.js';
+
+const SCOPE = 'refusalscope';
+// The names of spans and metrics follow this version of the conventions.
+const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.44.0';
+const METRICS_INTERVAL_MS = 15_000;
+const STOP_LIMIT_MS = 5_000;
+
+export const openSdkTelemetry = async (processName: string, settings: TelemetrySettings): Promise<ProcessTelemetry> => {
+  const { prometheus, readers } = await openReaders(settings);
+  const meters = new metricsSdk.MeterProvider({ resource: resourceOf(processName), readers });
+  const processor = spanProcessorOf(settings);
+  const opened = new Map<string, Telemetry>();
+  const open = (service: string): Telemetry => {
+    const meter = meters.getMeter(SCOPE, projectVersion, { schemaUrl: SCHEMA_URL });
+    const metrics = createMetrics(meter, { service });
+    metrics.observe('refusal.build', () => 1, { version: projectVersion });
+    const tracer = openTracer(service, settings, processor);
+    return {
+      metrics,
+      serverMiddleware: createServerTracing(tracer, metrics),
+      clientMiddleware: (address) => createClientTracing(tracer, metrics, address),
+      inSpan: (name, facts, work, askedBy) => inSpan(tracer, name, facts, work, askedBy),
+    };
+  };
+  const forService = (service: string): Telemetry => {
+    const telemetry = opened.get(service) ?? open(service);
+    opened.set(service, telemetry);
+    return telemetry;
+  };
+  const stop = async () => {
+    const limit = new Promise<void>((resolve) => setTimeout(resolve, STOP_LIMIT_MS).unref());
+    const sent = Promise.allSettled([processor?.shutdown(), meters.shutdown(), prometheus?.stopServer()]);
+    await Promise.race([sent, limit]);
+  };
+  return { forService, stop };
+};
+
+const resourceOf = (service: string) =>
+  resources.resourceFromAttributes({
+    'service.name': service,
+    'service.namespace': SCOPE,
+    'service.version': projectVersion,
+    'service.instance.id': `${process.pid}`,
+  });
+
+const spanProcessorOf = ({ otlpEndpoint, otlpProtocol }: TelemetrySettings) => {
+  if (otlpEndpoint === undefined) return undefined;
+  const exporter =
+    otlpProtocol === 'grpc'
+      ? new GrpcTraceExporter({ url: otlpEndpoint })
+      : new HttpTraceExporter({ url: `${otlpEndpoint}/v1/traces` });
+  return new node.BatchSpanProcessor(exporter);
+};
+
+const openTracer = (
+  service: string,
+  { traceRatio = 1 }: TelemetrySettings,
+  processor: node.SpanProcessor | undefined,
+): Tracer => {
+  const root = new node.TraceIdRatioBasedSampler(traceRatio);
+  const provider = new node.NodeTracerProvider({
+    resource: resourceOf(service),
+    sampler: new node.ParentBasedSampler({ root }),
+    spanProcessors: processor === undefined ? [] : [processor],
+  });
+  // What follows asynchronous work, and the form of the headers, are the process's own: the first service sets them.
+  if (propagation.fields().length === 0) provider.register({ propagator: new core.W3CTraceContextPropagator() });
+  return provider.getTracer(SCOPE, projectVersion, { schemaUrl: SCHEMA_URL });
+};
+
+const openReaders = async (settings: TelemetrySettings) => {
+  const prometheus = settings.metricsListen === undefined ? undefined : await openPrometheus(settings.metricsListen);
+  const readers: metricsSdk.IMetricReader[] = prometheus === undefined ? [] : [prometheus];
+  if (settings.otlpEndpoint !== undefined) {
+    const exporter =
+      settings.otlpProtocol === 'grpc'
+        ? new GrpcMetricExporter({ url: settings.otlpEndpoint })
+        : new HttpMetricExporter({ url: `${settings.otlpEndpoint}/v1/metrics` });
+    const exportIntervalMillis = settings.metricsIntervalMs ?? METRICS_INTERVAL_MS;
+    const exportTimeoutMillis = Math.min(exportIntervalMillis, STOP_LIMIT_MS);
+    readers.push(new metricsSdk.PeriodicExportingMetricReader({ exporter, exportIntervalMillis, exportTimeoutMillis }));
+  }
+  return { prometheus, readers };
+};
+
+const openPrometheus = async (address: string): Promise<PrometheusExporter> => {
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
+  const exporter = new PrometheusExporter({
+    host,
+    port: Number(address.slice(colon + 1)),
+    preventServerStart: true,
+    withoutScopeInfo: true,
+  });
+  try {
+    await exporter.startServer();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw fault('CONFIG_INVALID', `Metrics cannot be served on ${address}: ${reason}. Choose a free port.`, { cause });
+  }
+  return exporter;
+};
+
+const inSpan = <Result>(
+  tracer: Tracer,
+  name: string,
+  facts: Facts,
+  work: () => Promise<Result>,
+  askedBy: readonly TraceContext[] = [],
+): Promise<Result> =>
+  tracer.startActiveSpan(name, { attributes: facts, links: linksOf(askedBy) }, async (span) => {
+    try {
+      return await work();
+    } catch (thrown) {
+      // Not the error itself: its text may quote a request.
+      span.setAttribute('error.type', isFault(thrown) ? thrown.code : 'INTERNAL');
+      span.setStatus({ code: SpanStatusCode.ERROR });
+      throw thrown;
+    } finally {
+      span.end();
+    }
+  });

@@ -1,0 +1,94 @@
+/** A collector on loopback that keeps what OTLP/HTTP sends as JSON, for tests. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface SeenSpan {
+  readonly service: string;
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  /** 2 is SERVER, 3 is CLIENT. */
+  readonly kind: number;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly links: readonly { readonly spanId: string }[];
+}
+
+export interface Collector {
+  readonly endpoint: string;
+  /** Every body as it was sent. */
+  readonly bodies: string[];
+  spans(): SeenSpan[];
+  metricNames(): Set<string>;
+  stop(): Promise<void>;
+}
+
+interface KeyValue {
+  readonly key: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+interface WireSpan {
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly kind: number;
+  readonly attributes: readonly KeyValue[];
+  readonly links?: readonly { readonly spanId: string }[];
+}
+interface TraceBody {
+  readonly resourceSpans?: readonly {
+    readonly resource: { readonly attributes: readonly KeyValue[] };
+    readonly scopeSpans: readonly { readonly spans: readonly WireSpan[] }[];
+  }[];
+}
+interface MetricBody {
+  readonly resourceMetrics?: readonly {
+    readonly scopeMetrics: readonly { readonly metrics: readonly { readonly name: string }[] }[];
+  }[];
+}
+
+export const startCollector = async (): Promise<Collector> => {
+  const bodies: string[] = [];
+  const server: Server = createServer(async (request, response) => {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    bodies.push(Buffer.concat(parts).toString('utf8'));
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const parsed = () => bodies.map((body) => JSON.parse(body) as TraceBody & MetricBody);
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    bodies,
+    spans: () => parsed().flatMap(spansOf),
+    metricNames: () =>
+      new Set(
+        parsed()
+          .flatMap(({ resourceMetrics = [] }) => resourceMetrics)
+          .flatMap(({ scopeMetrics }) => scopeMetrics)
+          .flatMap(({ metrics }) => metrics.map(({ name }) => name)),
+      ),
+    stop: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+};
+
+const plain = (attributes: readonly KeyValue[]): Record<string, unknown> =>
+  Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));
+
+const spansOf = ({ resourceSpans = [] }: TraceBody): SeenSpan[] =>
+  resourceSpans.flatMap(({ resource, scopeSpans }) => {
+    const service = String(plain(resource.attributes)['service.name']);
+    return scopeSpans
+      .flatMap(({ spans }) => spans)
+      .map(({ name, traceId, spanId, parentSpanId = '', kind, attributes, links = [] }) => {
+        return { service, name, traceId, spanId, parentSpanId, kind, attributes: plain(attributes), links };
+      });
+  });

@@ -6,27 +6,27 @@ import { defaultStateDir } from './start.js';
 export const loadCoordinatorConfig = (environment: Environment = process.env) => {
   const env = loadConfig(
     {
-      COORDINATOR_LISTEN: addressText().default('0.0.0.0:7000'),
-      CONSOLE_LISTEN: addressText().optional(),
-      INFERENCE_ADDRESS: addressText(),
-      SAE_ADDRESS: addressText(),
-      SEARCH_ADDRESS: addressText(),
-      FM_ADDRESS: addressText(),
+      REFUSALSCOPE_COORDINATOR_LISTEN: addressText().default('0.0.0.0:7000'),
+      REFUSALSCOPE_CONSOLE_LISTEN: addressText().optional(),
+      REFUSALSCOPE_INFERENCE_ADDRESS: addressText(),
+      REFUSALSCOPE_SAE_ADDRESS: addressText(),
+      REFUSALSCOPE_SEARCH_ADDRESS: addressText(),
+      REFUSALSCOPE_FM_ADDRESS: addressText(),
       REFUSALSCOPE_STATE_DIR: z.string().optional(),
-      AUDIT_CONCURRENCY: wholeNumber(1, 256).optional(),
-      LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+      REFUSALSCOPE_AUDIT_CONCURRENCY: wholeNumber(1, 256).optional(),
+      REFUSALSCOPE_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
     },
     environment,
   );
   return Object.freeze({
-    listen: env.COORDINATOR_LISTEN,
-    consoleListen: env.CONSOLE_LISTEN,
-    inferenceAddress: env.INFERENCE_ADDRESS,
-    saeAddress: env.SAE_ADDRESS,
-    searchAddress: env.SEARCH_ADDRESS,
-    fmAddress: env.FM_ADDRESS,
+    listen: env.REFUSALSCOPE_COORDINATOR_LISTEN,
+    consoleListen: env.REFUSALSCOPE_CONSOLE_LISTEN,
+    inferenceAddress: env.REFUSALSCOPE_INFERENCE_ADDRESS,
+    saeAddress: env.REFUSALSCOPE_SAE_ADDRESS,
+    searchAddress: env.REFUSALSCOPE_SEARCH_ADDRESS,
+    fmAddress: env.REFUSALSCOPE_FM_ADDRESS,
     stateDir: env.REFUSALSCOPE_STATE_DIR ?? defaultStateDir(environment),
-    concurrency: env.AUDIT_CONCURRENCY,
-    logLevel: env.LOG_LEVEL,
+    concurrency: env.REFUSALSCOPE_AUDIT_CONCURRENCY,
+    logLevel: env.REFUSALSCOPE_LOG_LEVEL,
   });
 };

@@ -54,7 +54,8 @@ beforeAll(async () => {
     const [id] = await readdir(join(folder, 'state', 'audits')).catch(() => []);
     if (id === undefined) return '';
     auditId = id;
-    return JSON.parse(await readFile(join(auditFolder(), 'state.json'), 'utf8')).stage as string;
+    const state = await readFile(join(auditFolder(), 'state.json'), 'utf8').catch(() => '{"stage": ""}');
+    return JSON.parse(state).stage as string;
   };
   while ((await stage()) !== 'filter' && audit.child.exitCode === null)
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -32,11 +32,11 @@ const spawnCoordinator = async () => {
   const child = spawn(process.execPath, [join(projectRoot, 'dist/services/coordinator/main.js')], {
     env: {
       ...process.env,
-      COORDINATOR_LISTEN: '127.0.0.1:0',
-      INFERENCE_ADDRESS: peers.addresses.inferenceAddress,
-      SAE_ADDRESS: peers.addresses.saeAddress,
-      SEARCH_ADDRESS: peers.addresses.searchAddress,
-      FM_ADDRESS: peers.addresses.fmAddress,
+      REFUSALSCOPE_COORDINATOR_LISTEN: '127.0.0.1:0',
+      REFUSALSCOPE_INFERENCE_ADDRESS: peers.addresses.inferenceAddress,
+      REFUSALSCOPE_SAE_ADDRESS: peers.addresses.saeAddress,
+      REFUSALSCOPE_SEARCH_ADDRESS: peers.addresses.searchAddress,
+      REFUSALSCOPE_FM_ADDRESS: peers.addresses.fmAddress,
       REFUSALSCOPE_STATE_DIR: folder,
     },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -21,7 +21,8 @@ export interface MeshFlags {
   readonly logLevel: LogLevel;
 }
 
-const DEFAULT_CACHE_MB = 1024;
+// The embedded model then stays below 1.5 GB in all.
+const DEFAULT_CACHE_MB = 384;
 const EMBEDDED_NAME = 'smollm2-135m-refusal';
 
 /** A commander parser for a whole number within bounds. */

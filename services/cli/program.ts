@@ -7,6 +7,7 @@ import { addCompareCommand } from './commands/compare.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addListCommand } from './commands/list.js';
+import { addNumericsCommand } from './commands/numerics.js';
 import { addReportCommand } from './commands/report.js';
 import { addResumeCommand } from './commands/resume.js';
 import { addServeCommand } from './commands/serve.js';
@@ -22,6 +23,7 @@ const COMMANDS = [
   addCompareCommand,
   addEvaluateCommand,
   addServeCommand,
+  addNumericsCommand,
   addDoctorCommand,
 ];
 

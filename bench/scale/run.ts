@@ -28,7 +28,7 @@ interface Mesh {
 
 const startMesh = async (url: string, workers: number): Promise<Mesh> => {
   const namespace = `scale-${randomUUID()}`;
-  const environment = { BUS_SERVERS: url, BUS_NAMESPACE: namespace, WAIT_MS: String(WAIT_MS) };
+  const environment = { BUS_SERVERS: url, BUS_NAMESPACE: namespace, WAIT_MS: String(WAIT_MS), QUIET: '1' };
   const processes: StartedProcess[] = [];
   // Four at a time: more would only slow each other down while they load.
   for (let first = 0; first < workers; first += 4) {

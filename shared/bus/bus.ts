@@ -115,8 +115,10 @@ export interface WorkQueue {
   publish(work: NewWork): Promise<PublishedWork>;
   consume(handler: WorkHandler, options?: ConsumeOptions): Promise<Consumption>;
   outcome(id: string): Promise<StoredOutcome | undefined>;
-  /** The first outcome after `afterSequence`; undefined if there is none within `limitMs`. @throws CANCELLED */
-  awaitOutcome(id: string, options: AwaitOutcomeOptions): Promise<StoredOutcome | undefined>;
+  /** The same for many ids at once; those without an outcome are left out. One that is a moment old may be missing. */
+  outcomes(ids: readonly string[]): Promise<ReadonlyMap<string, StoredOutcome>>;
+  /** Hears outcomes from now on. For one that may be there already, ask `outcome` after this. */
+  listen(id: string): OutcomeListener;
   /** Whether the item still waits or is worked on. */
   holds(position: number): Promise<boolean>;
   /** Takes back an item that nobody needs any more. One that is worked on is left to end with its outcome. */
@@ -126,7 +128,14 @@ export interface WorkQueue {
   load(): Promise<QueueLoad>;
 }
 
-export interface AwaitOutcomeOptions {
+export interface OutcomeListener {
+  /** The first outcome after `afterSequence`; undefined if there is none within `limitMs`. @throws CANCELLED */
+  next(options: NextOutcomeOptions): Promise<StoredOutcome | undefined>;
+  close(): void;
+}
+
+export interface NextOutcomeOptions {
+  /** Failures up to this one are old. Default 0. */
   readonly afterSequence?: number;
   readonly limitMs: number;
   readonly signal?: AbortSignal;

@@ -7,7 +7,7 @@
  */
 import { isFault } from '../errors/fault.js';
 import type { Checkpoint, CheckpointStore, Fence } from './bus.js';
-import { sleep } from './wake-up.js';
+import { sleep, waitAtMost } from './wake-up.js';
 
 export interface LeaderLockOptions {
   /** Shown to whoever looks, such as "coordinator-0". */
@@ -127,7 +127,7 @@ class Held implements LeaderLease {
   async release(): Promise<void> {
     this.end();
     // A renewal under way would make the revision below wrong; one that hangs with its server is not waited for.
-    await Promise.race([this.renewing, sleep(this.term.beatMs)]);
+    await waitAtMost(this.renewing, this.term.beatMs);
     try {
       await this.store.delete(this.key, { revision: this.revision });
     } catch (thrown) {

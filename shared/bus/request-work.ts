@@ -5,7 +5,8 @@
 import { setMaxListeners } from 'node:events';
 import { fault, isFault } from '../errors/fault.js';
 import { thrownIfAborted } from './aborted.js';
-import type { NewWork, PublishedWork, StoredOutcome, WorkQueue } from './bus.js';
+import { isNews } from './await-outcome.js';
+import type { NewWork, OutcomeListener, PublishedWork, StoredOutcome, WorkQueue } from './bus.js';
 import { contentId } from './content-id.js';
 import { creditWindowOf } from './credit-window.js';
 import { createWakeUp, sleep } from './wake-up.js';
@@ -15,6 +16,7 @@ const DOUBT_MS = 15_000;
 const FULL_PAUSE_MS = 200;
 /** Loops that ask; the credit window decides how many items are in the queue. */
 const MAX_LOOPS = 512;
+const LOOKUP_PAGE = 256;
 
 export interface WorkAnswer {
   /** Place in the works that were asked for. */
@@ -35,6 +37,8 @@ export async function* requestWork(
   const either = signal === undefined ? ended.signal : AbortSignal.any([signal, ended.signal]);
   // Every item in flight listens: more than Node's ten are no leak here.
   setMaxListeners(0, either);
+  const ids = works.map((work) => work.id ?? contentId(work.payload));
+  const lookup = createLookup(queue, ids);
   const answers: WorkAnswer[] = [];
   const bell = createWakeUp();
   const credit = creditWindowOf(queue);
@@ -44,8 +48,9 @@ export async function* requestWork(
   const loop = async (): Promise<void> => {
     while (next < works.length && failed === undefined) {
       const index = next++;
-      const work = works[index]!;
-      const result = await credit.run(work.requester, () => requestOne(queue, work, either), either);
+      const work = { ...works[index]!, id: ids[index]! };
+      const request = async () => requestOne(queue, work, await lookup(index), either);
+      const result = await credit.run(work.requester, request, either);
       answers.push({ index, result });
       bell.ring();
     }
@@ -71,20 +76,38 @@ export async function* requestWork(
   }
 }
 
-const requestOne = async (queue: WorkQueue, work: NewWork, signal: AbortSignal): Promise<Uint8Array> => {
-  const id = work.id ?? contentId(work.payload);
-  const earlier = await queue.outcome(id);
+/** The stored outcomes of all works, looked up some hundred at a time, shortly before they are needed. */
+const createLookup = (queue: WorkQueue, ids: readonly string[]) => {
+  const pages = new Map<number, Promise<ReadonlyMap<string, StoredOutcome>>>();
+  return async (index: number): Promise<StoredOutcome | undefined> => {
+    const page = Math.floor(index / LOOKUP_PAGE);
+    const first = page * LOOKUP_PAGE;
+    const looked = pages.get(page) ?? queue.outcomes(ids.slice(first, first + LOOKUP_PAGE));
+    pages.set(page, looked);
+    return (await looked).get(ids[index]!);
+  };
+};
+
+const requestOne = async (
+  queue: WorkQueue,
+  work: NewWork & { readonly id: string },
+  earlier: StoredOutcome | undefined,
+  signal: AbortSignal,
+): Promise<Uint8Array> => {
   if (earlier?.kind === 'done') return earlier.result;
   // An old failure is not the answer: whatever was wrong may be well by now.
   const after = earlier?.sequence ?? 0;
-  let tries = 0;
-  for (;;) {
-    const suffix = after === 0 && tries === 0 ? '' : `.${after}.${tries}`;
-    const published = await publishWhenRoom(queue, { ...work, id, dedupeId: `${id}${suffix}` }, signal);
-    const outcome = await outcomeOf(queue, published, after, signal);
-    if (outcome?.kind === 'done') return outcome.result;
-    if (outcome !== undefined) throw fault(outcome.failure.code, outcome.failure.text);
-    tries++;
+  const listener = queue.listen(work.id);
+  try {
+    for (let tries = 0; ; tries++) {
+      const suffix = after === 0 && tries === 0 ? '' : `.${after}.${tries}`;
+      const published = await publishWhenRoom(queue, { ...work, dedupeId: `${work.id}${suffix}` }, signal);
+      const outcome = await outcomeOf(queue, listener, published, after, signal);
+      if (outcome?.kind === 'done') return outcome.result;
+      if (outcome !== undefined) throw fault(outcome.failure.code, outcome.failure.text);
+    }
+  } finally {
+    listener.close();
   }
 };
 
@@ -103,19 +126,21 @@ const publishWhenRoom = async (queue: WorkQueue, work: NewWork, signal: AbortSig
 /** Undefined: the server has neither the item nor an outcome of it. */
 const outcomeOf = async (
   queue: WorkQueue,
+  listener: OutcomeListener,
   { id, position, duplicate }: PublishedWork,
   afterSequence: number,
   signal: AbortSignal,
 ): Promise<StoredOutcome | undefined> => {
   try {
-    // A duplicate of an item that is not there any more (done, or withdrawn by its requester) will not be worked on.
+    // A duplicate may be of an item that is not there any more: done before we listened, or withdrawn by its requester.
     for (let limitMs = duplicate ? 0 : DOUBT_MS; ; limitMs = DOUBT_MS) {
-      const outcome = await queue.awaitOutcome(id, { afterSequence, limitMs, signal });
+      const outcome = await listener.next({ afterSequence, limitMs, signal });
       if (outcome !== undefined) return outcome;
-      if (await queue.holds(position)) continue;
-      // Between the two questions the item may have been done: its outcome was stored before it left.
+      const isHeld = await queue.holds(position);
+      // Asked last: an item leaves the queue only after its outcome was stored.
       const last = await queue.outcome(id);
-      return last !== undefined && (last.kind === 'done' || last.sequence > afterSequence) ? last : undefined;
+      if (last !== undefined && isNews(last, afterSequence)) return last;
+      if (!isHeld) return undefined;
     }
   } catch (thrown) {
     // Another requester may count on an item that it published first.

@@ -35,3 +35,13 @@ export const createWakeUp = (): WakeUp => {
 
 /** Resolves early, and without an error, when the signal aborts. */
 export const sleep = (ms: number, signal?: AbortSignal): Promise<void> => createWakeUp().wait(ms, signal);
+
+/** Waits for `work`, but no longer than the limit; leaves no timer behind. What `work` throws is thrown. */
+export const waitAtMost = async (work: Promise<unknown>, limitMs: number): Promise<void> => {
+  const ended = new AbortController();
+  try {
+    await Promise.race([work, sleep(limitMs, ended.signal)]);
+  } finally {
+    ended.abort();
+  }
+};

@@ -4,11 +4,12 @@
  */
 
 import { thrownIfAborted } from '../aborted.js';
+import { isNews } from '../await-outcome.js';
 import type {
-  AwaitOutcomeOptions,
   ConsumeOptions,
   Consumption,
   NewWork,
+  OutcomeListener,
   PublishedWork,
   QueueLoad,
   StoredDeadLetter,
@@ -41,7 +42,7 @@ export class LocalWorkQueue implements WorkQueue {
   private waiting: QueuedItem[] = [];
   private readonly running = new Map<number, WorkItem>();
   private readonly accepted = new Map<string, { readonly position: number; readonly at: number }>();
-  private readonly outcomes = new Map<string, { readonly stored: StoredOutcome; readonly at: number }>();
+  private readonly outcomeById = new Map<string, { readonly stored: StoredOutcome; readonly at: number }>();
   private readonly dead: StoredDeadLetter[] = [];
   private readonly outcomeWaiters = new Set<WakeUp>();
   readonly newItem = createWakeUp();
@@ -82,25 +83,38 @@ export class LocalWorkQueue implements WorkQueue {
 
   async outcome(id: string): Promise<StoredOutcome | undefined> {
     this.forget();
-    return this.outcomes.get(id)?.stored;
+    return this.outcomeById.get(id)?.stored;
   }
 
-  async awaitOutcome(id: string, options: AwaitOutcomeOptions): Promise<StoredOutcome | undefined> {
-    const deadline = performance.now() + options.limitMs;
+  async outcomes(ids: readonly string[]): Promise<ReadonlyMap<string, StoredOutcome>> {
+    this.forget();
+    return new Map(
+      ids.flatMap((id) => {
+        const stored = this.outcomeById.get(id)?.stored;
+        return stored === undefined ? [] : [[id, stored]];
+      }),
+    );
+  }
+
+  listen(id: string): OutcomeListener {
     const wakeUp = createWakeUp();
     this.outcomeWaiters.add(wakeUp);
-    try {
-      for (;;) {
-        thrownIfAborted(options.signal);
-        const stored = await this.outcome(id);
-        if (stored !== undefined && stored.sequence > (options.afterSequence ?? 0)) return stored;
-        const left = deadline - performance.now();
-        if (left <= 0 || this.closed.aborted) return undefined;
-        await wakeUp.wait(left, options.signal);
-      }
-    } finally {
-      this.outcomeWaiters.delete(wakeUp);
-    }
+    return {
+      next: async ({ afterSequence = 0, limitMs, signal }) => {
+        const deadline = performance.now() + limitMs;
+        for (;;) {
+          thrownIfAborted(signal);
+          const stored = await this.outcome(id);
+          if (stored !== undefined && isNews(stored, afterSequence)) return stored;
+          const left = deadline - performance.now();
+          if (left <= 0 || this.closed.aborted) return undefined;
+          await wakeUp.wait(left, signal);
+        }
+      },
+      close: () => {
+        this.outcomeWaiters.delete(wakeUp);
+      },
+    };
   }
 
   async holds(position: number): Promise<boolean> {
@@ -140,7 +154,7 @@ export class LocalWorkQueue implements WorkQueue {
 
   finish({ item, position }: QueuedItem, outcome: OutcomeWithoutSequence): void {
     this.running.delete(position);
-    this.outcomes.set(item.id, { stored: { ...outcome, sequence: ++this.outcomeSequence }, at: performance.now() });
+    this.outcomeById.set(item.id, { stored: { ...outcome, sequence: ++this.outcomeSequence }, at: performance.now() });
     if (outcome.kind === 'failed') {
       const { id: workId, requester, payload } = item;
       this.dead.push({ workId, requester, failure: outcome.failure, time: new Date(), payload });
@@ -159,7 +173,7 @@ export class LocalWorkQueue implements WorkQueue {
   private forget(): void {
     const now = performance.now();
     for (const [id, { at }] of this.accepted) if (now - at > DEDUPE_WINDOW_MS) this.accepted.delete(id);
-    for (const [id, { at }] of this.outcomes) if (now - at > this.settings.outcomeAgeMs) this.outcomes.delete(id);
+    for (const [id, { at }] of this.outcomeById) if (now - at > this.settings.outcomeAgeMs) this.outcomeById.delete(id);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The loop that hands items of a local queue to a handler and settles them by the rules both engines share. */
 import type { ConsumeOptions, Consumption, WorkHandler } from '../bus.js';
 import { judgeFailure, type RedeliverySettings, redeliverySettings } from '../judge-failure.js';
-import { sleep } from '../wake-up.js';
+import { waitAtMost } from '../wake-up.js';
 import type { LocalWorkQueue, QueuedItem } from './local-work-queue.js';
 
 export interface LocalWorkers {
@@ -58,7 +58,7 @@ export const startLocalWorkers = (
       counts: () => ({ ...counts }),
       drain: async (graceMs) => {
         stopTaking.abort();
-        await Promise.race([slots, sleep(graceMs)]);
+        await waitAtMost(slots, graceMs);
         stopWorking.abort();
         await slots;
       },

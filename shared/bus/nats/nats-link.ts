@@ -8,7 +8,7 @@ import { fault, isFault } from '../../errors/fault.js';
 import type { Logger } from '../../log/create-logger.js';
 import { thrownIfAborted } from '../aborted.js';
 import { createSubjects, type Subjects } from '../subjects.js';
-import { sleep } from '../wake-up.js';
+import { sleep, waitAtMost } from '../wake-up.js';
 import type { NatsSettings } from './nats-settings.js';
 import { StreamKeeper } from './stream-keeper.js';
 import { isMissing, isTransient } from './transient.js';
@@ -90,7 +90,7 @@ export class NatsLink {
     this.closing.abort();
     const drained = this.connection.drain().catch(() => this.connection.close());
     // A server that is away would keep the drain waiting for ever.
-    await Promise.race([drained, sleep(this.connected ? 5_000 : 100)]);
+    await waitAtMost(drained, this.connected ? 5_000 : 100);
     await this.connection.close();
   }
 

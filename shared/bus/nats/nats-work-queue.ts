@@ -3,13 +3,11 @@
  * Prevents: a result that is lost with the requester that waited for it, and a backlog without a bound.
  */
 import type { ConsumerInfo } from '@nats-io/jetstream';
-import { WorkOutcome } from '../../../proto/gen/refusalscope/v1/bus.js';
-import { thrownIfAborted } from '../aborted.js';
 import type {
-  AwaitOutcomeOptions,
   ConsumeOptions,
   Consumption,
   NewWork,
+  OutcomeListener,
   PublishedWork,
   QueueLoad,
   StoredDeadLetter,
@@ -21,22 +19,23 @@ import { contentId } from '../content-id.js';
 import { assertMessageSize } from '../message-limits.js';
 import { queueFull, type ResolvedQueueSettings } from '../queue-settings.js';
 import { assertName } from '../subjects.js';
-import { createWakeUp } from '../wake-up.js';
 import { decodeDeadLetter, decodeOutcome } from '../work-messages.js';
 import type { NatsLink } from './nats-link.js';
 import { startNatsWorkers } from './nats-workers.js';
-import { readPage } from './read-stream.js';
+import { OutcomeListeners } from './outcome-listeners.js';
+import { readLast, readPage } from './read-stream.js';
 import { deadLetterStream, outcomeStream, workStream } from './streams.js';
 import { fullness, isMissing } from './transient.js';
 import { workHeaders } from './work-headers.js';
 
-// A live outcome that was missed (the connection broke at that moment) is found by this.
-const POLL_MS = 5_000;
+// Half of what the server takes in one request.
+const MANY = 512;
 
 export class NatsWorkQueue implements WorkQueue {
   readonly name: string;
   private readonly work: string;
-  private readonly outcomes: string;
+  private readonly outcomesStream: string;
+  private readonly listeners: OutcomeListeners;
 
   private constructor(
     private readonly link: NatsLink,
@@ -44,7 +43,9 @@ export class NatsWorkQueue implements WorkQueue {
   ) {
     this.name = settings.name;
     this.work = link.subjects.workStream(this.name);
-    this.outcomes = link.subjects.outcomeStream(this.name);
+    this.outcomesStream = link.subjects.outcomeStream(this.name);
+    const all = link.subjects.allOutcomes(this.name);
+    this.listeners = new OutcomeListeners(link, all, (id) => this.outcome(id));
   }
 
   static async open(link: NatsLink, settings: ResolvedQueueSettings): Promise<NatsWorkQueue> {
@@ -80,37 +81,27 @@ export class NatsWorkQueue implements WorkQueue {
   async outcome(id: string): Promise<StoredOutcome | undefined> {
     const query = { last_by_subj: this.link.subjects.outcome(this.name, id) };
     const message = await this.link.persist('Reading an outcome', () =>
-      this.link.manager.streams.getMessage(this.outcomes, query),
+      this.link.manager.streams.getMessage(this.outcomesStream, query),
     );
     return message === null ? undefined : decodeOutcome(message.data, message.seq);
   }
 
-  async awaitOutcome(id: string, options: AwaitOutcomeOptions): Promise<StoredOutcome | undefined> {
-    const after = options.afterSequence ?? 0;
-    const deadline = performance.now() + options.limitMs;
-    const wakeUp = createWakeUp();
-    const live: { done?: StoredOutcome } = {};
-    const subscription = this.link.connection.subscribe(this.link.subjects.outcome(this.name, id), {
-      callback: (error, message) => {
-        const { outcome } = error === null ? WorkOutcome.decode(message.data) : { outcome: undefined };
-        if (outcome?.$case === 'result') live.done = { kind: 'done', sequence: 0, result: outcome.value };
-        wakeUp.ring();
-      },
-    });
-    const endReconnect = this.link.onReconnect(wakeUp.ring);
-    try {
-      for (;;) {
-        thrownIfAborted(options.signal);
-        const stored = live.done ?? (await this.outcome(id));
-        if (stored !== undefined && (stored.kind === 'done' || stored.sequence > after)) return stored;
-        const left = deadline - performance.now();
-        if (left <= 0 || this.link.closed.aborted) return undefined;
-        await wakeUp.wait(Math.min(left, POLL_MS), options.signal);
+  async outcomes(ids: readonly string[]): Promise<ReadonlyMap<string, StoredOutcome>> {
+    const found = new Map<string, StoredOutcome>();
+    for (let first = 0; first < ids.length; first += MANY) {
+      const subjects = ids.slice(first, first + MANY).map((id) => this.link.subjects.outcome(this.name, id));
+      const page = await this.link.persist('Reading outcomes', () =>
+        readLast(this.link, this.outcomesStream, subjects),
+      );
+      for (const { subject, data, seq } of page) {
+        found.set(subject.slice(subject.lastIndexOf('.') + 1), decodeOutcome(data, seq));
       }
-    } finally {
-      subscription.unsubscribe();
-      endReconnect();
     }
+    return found;
+  }
+
+  listen(id: string): OutcomeListener {
+    return this.listeners.listen(id);
   }
 
   async holds(position: number): Promise<boolean> {

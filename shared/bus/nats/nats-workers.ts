@@ -1,27 +1,19 @@
 /**
- * The loop that pulls items from JetStream, one a free slot, and settles them. The outcome is stored before the ack, so a death at any
- * moment leads to a second delivery and never to a lost item. Prevents: prefetch that keeps items from idle pods, a long evaluation that
- * is taken from a living worker, and a worker that sits still after the server was away.
+ * Hands the items of a JetStream queue to a handler, one a free slot, until it is drained. The outcome is stored before the ack, so a death
+ * at any moment leads to a second delivery and never to a lost item.
  */
-import {
-  type Consumer,
-  type ConsumerMessages,
-  JetStreamApiCodes,
-  JetStreamApiError,
-  type JsMsg,
-} from '@nats-io/jetstream';
+import { type ConsumerConfig, JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
 import type { ConsumeOptions, Consumption, WorkHandler, WorkQueue } from '../bus.js';
 import { redeliverySettings } from '../judge-failure.js';
-import { sleep } from '../wake-up.js';
+import { sleep, waitAtMost } from '../wake-up.js';
+import { ItemPuller } from './item-puller.js';
 import { ItemSettler } from './item-settler.js';
 import type { NatsLink } from './nats-link.js';
 import { workConsumer } from './streams.js';
-import { isMissing } from './transient.js';
 
-// One request an idle slot in this time; a server that vanished is noticed after two missed beats.
-const PULL_MS = 20_000;
-const BEAT_MS = 5_000;
-const PAUSE_AFTER_ERROR_MS = 250;
+// The end of a request that found nothing is no fault.
+const NO_ITEMS = /^(404|408) /;
+const PAUSE_AFTER_FAULT_MS = 250;
 
 export const startNatsWorkers = async (
   link: NatsLink,
@@ -30,79 +22,60 @@ export const startNatsWorkers = async (
   options: ConsumeOptions | undefined,
 ): Promise<Consumption> => {
   const settings = redeliverySettings(options);
-  const pulling = new Set<ConsumerMessages>();
   const stopTaking = new AbortController();
   const stopWorking = new AbortController();
   const taking = AbortSignal.any([stopTaking.signal, link.closed]);
   const working = AbortSignal.any([stopWorking.signal, link.closed]);
   const stream = link.subjects.workStream(queue.name);
+  const keepConsumer = (): Promise<void> =>
+    link.persist('Creating the consumer of a queue', () =>
+      bringAboutConsumer(link, stream, workConsumer(link.subjects, queue.name, settings)),
+    );
+  await keepConsumer();
   const settler = new ItemSettler(link, queue, handler, settings, working);
+  const puller = new ItemPuller(link, stream, link.subjects.workConsumer, settings.concurrency);
 
-  const openConsumer = async (): Promise<Consumer> => {
-    await bringAboutConsumer(link, stream, workConsumer(link.subjects, queue.name, settings));
-    return link.js.consumers.get(stream, link.subjects.workConsumer);
-  };
-  let consumer = await link.persist('Creating the consumer of a queue', openConsumer);
-
-  const pull = async (): Promise<JsMsg | undefined> => {
-    const messages = await consumer.fetch({ max_messages: 1, expires: PULL_MS, idle_heartbeat: BEAT_MS });
-    pulling.add(messages);
-    if (taking.aborted) messages.stop();
-    try {
-      for await (const message of messages) return message;
-      return undefined;
-    } finally {
-      pulling.delete(messages);
-    }
+  const recover = async (reason: string): Promise<void> => {
+    if (NO_ITEMS.test(reason)) return;
+    link.logger.warn({ queue: queue.name, reason }, 'a request for work ended, asking again');
+    await sleep(PAUSE_AFTER_FAULT_MS, taking);
+    // The server may have lost its store.
+    await keepConsumer().catch((thrown: unknown) => link.logger.warn({ err: thrown }, 'the consumer was not made'));
   };
 
-  const slot = async (): Promise<void> => {
+  const slot = async (index: number): Promise<void> => {
     while (!taking.aborted) {
-      try {
-        const message = await pull();
-        if (message !== undefined) await settler.handle(message);
-      } catch (thrown) {
-        if (taking.aborted) return;
-        link.logger.warn({ err: thrown, queue: queue.name }, 'pulling work failed, trying again');
-        await sleep(PAUSE_AFTER_ERROR_MS, taking);
-        if (isMissing(thrown)) consumer = await link.persist('Creating the consumer of a queue', openConsumer, taking);
-      }
+      puller.ask(index);
+      const next = await puller.next(index, taking);
+      if (taking.aborted && typeof next === 'string') return;
+      if (typeof next === 'string') await recover(next);
+      else await settler.handle(next, () => (taking.aborted ? undefined : puller.ask(index)));
     }
   };
-  const slots = Promise.all(Array.from({ length: settings.concurrency }, slot));
-  slots.catch((thrown: unknown) => link.logger.debug({ err: thrown }, 'workers ended'));
-  taking.addEventListener('abort', () => {
-    for (const messages of pulling) messages.stop();
-  });
+  const slots = Promise.all(Array.from({ length: settings.concurrency }, (_, index) => slot(index)));
+  void slots.finally(() => puller.close());
   return {
     counts: () => ({ ...settler.counts }),
     drain: async (graceMs) => {
       stopTaking.abort();
-      const ended = slots.then(
-        () => undefined,
-        () => undefined,
-      );
-      await Promise.race([ended, sleep(graceMs)]);
+      await waitAtMost(slots, graceMs);
       stopWorking.abort();
-      await ended;
+      await slots;
     },
   };
 };
 
 /** Creates the consumer, or gives one of an older release today's settings. */
-const bringAboutConsumer = async (
-  link: NatsLink,
-  stream: string,
-  wanted: ReturnType<typeof workConsumer>,
-): Promise<void> => {
+const bringAboutConsumer = async (link: NatsLink, stream: string, wanted: Partial<ConsumerConfig>): Promise<void> => {
+  const { consumers } = link.manager;
   const name = link.subjects.workConsumer;
   try {
-    await link.manager.consumers.info(stream, name);
+    await consumers.info(stream, name);
   } catch (thrown) {
     const isNew = thrown instanceof JetStreamApiError && thrown.code === JetStreamApiCodes.ConsumerNotFound;
     if (!isNew) throw thrown;
-    await link.manager.consumers.add(stream, wanted);
+    await consumers.add(stream, wanted);
     return;
   }
-  await link.manager.consumers.update(stream, name, wanted);
+  await consumers.update(stream, name, wanted);
 };

@@ -3,6 +3,7 @@
  * Prevents: a follower that stands still because the server forgot its consumer.
  */
 import type { StoredMsg } from '@nats-io/jetstream';
+import type { QueuedIterator } from '@nats-io/transport-node';
 import { createWakeUp } from '../wake-up.js';
 import type { NatsLink } from './nats-link.js';
 
@@ -59,19 +60,22 @@ export const readPage = async (
   from: number,
   limit = PAGE_MESSAGES,
 ): Promise<StoredMsg[]> => {
-  const messages = await link.manager.direct.getBatch(stream, {
-    seq: from,
-    next_by_subj: subject,
-    batch: limit,
-    max_bytes: PAGE_BYTES,
-  });
+  const query = { seq: from, next_by_subj: subject, batch: limit, max_bytes: PAGE_BYTES };
+  return collect(await link.manager.direct.getBatch(stream, query));
+};
+
+/** The last message of each subject that has one; at most 1,024 subjects. */
+export const readLast = async (link: NatsLink, stream: string, subjects: readonly string[]): Promise<StoredMsg[]> =>
+  collect(await link.manager.direct.getLastMessagesFor(stream, { multi_last: [...subjects] }));
+
+const collect = async (messages: QueuedIterator<StoredMsg>): Promise<StoredMsg[]> => {
   // The client waits without a limit once the first message is in.
   const timer = setTimeout(() => messages.stop(new Error('a page of the stream was cut off')), PAGE_LIMIT_MS);
   const page: StoredMsg[] = [];
   try {
     for await (const message of messages) page.push(message);
   } catch (thrown) {
-    if (!(thrown instanceof Error && thrown.message.includes('not found'))) throw thrown;
+    if (!(thrown instanceof Error && /not found|no results/i.test(thrown.message))) throw thrown;
   } finally {
     clearTimeout(timer);
   }

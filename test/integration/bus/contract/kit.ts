@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect } from 'vitest';
+import { awaitOutcome } from '../../../../shared/bus/await-outcome.js';
 import type {
   Bus,
   ConsumeOptions,
@@ -50,7 +51,7 @@ export const createKit = (openBus: OpenBus) => {
 };
 
 export const finish = async (queue: WorkQueue, id: string, afterSequence = 0): Promise<StoredOutcome> => {
-  const outcome = await queue.awaitOutcome(id, { afterSequence, limitMs: 10_000 });
+  const outcome = await awaitOutcome(queue, id, { afterSequence, limitMs: 10_000 });
   if (outcome === undefined) throw new Error(`no outcome of ${id} within 10 s`);
   return outcome;
 };

@@ -1,6 +1,7 @@
 /** What both engines promise of the work queue. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { awaitOutcome } from '../../../../shared/bus/await-outcome.js';
 import type { WorkHandler, WorkItem } from '../../../../shared/bus/bus.js';
 import { contentId } from '../../../../shared/bus/content-id.js';
 import { MAX_MESSAGE_BYTES } from '../../../../shared/bus/message-limits.js';
@@ -244,8 +245,8 @@ export const describeWorkQueue = (engine: string, openBus: OpenBus): void => {
 
     it('stops waiting for an outcome at the limit, and at once when the caller gives up', async () => {
       const queue = await newQueue();
-      expect(await queue.awaitOutcome('nothing', { limitMs: 50 })).toBeUndefined();
-      const waiting = queue.awaitOutcome('nothing', { limitMs: 60_000, signal: AbortSignal.timeout(50) });
+      expect(await awaitOutcome(queue, 'nothing', { limitMs: 50 })).toBeUndefined();
+      const waiting = awaitOutcome(queue, 'nothing', { limitMs: 60_000, signal: AbortSignal.timeout(50) });
       await expect(waiting).rejects.toEqual(refusal('CANCELLED', /stopped waiting/));
     });
 

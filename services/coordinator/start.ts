@@ -3,6 +3,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CoordinatorServiceDefinition } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { createLogger, type Logger } from '../../shared/log/create-logger.js';
+import { type Edge, localEdge } from '../../shared/rpc/edge.js';
+import { assertConsoleMayListen } from '../../shared/rpc/listen-policy.js';
 import { bindService, startServer } from '../../shared/rpc/start-server.js';
 import { startConsole } from '../console/start-console.js';
 import { Audits } from './audit/audits.js';
@@ -17,12 +19,14 @@ export interface CoordinatorConfig extends PeerAddresses {
   /** Checkpoints live in its subfolder audits/. */
   readonly stateDir: string;
   /** "host:port" of the console's web pages; absent: no console. */
-  readonly consoleListen?: string;
+  readonly consoleListen?: string | undefined;
   /** Prompts of one audit worked on at once. Default 4. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** How long an audit waits for a peer at its start. Default 60 s. */
   readonly peerWaitMs?: number;
   readonly logger?: Logger;
+  /** Certificates, authorization, limits and traces. Default: loopback alone. */
+  readonly edge?: Edge;
   /** The command that runs this process, for the report. */
   readonly commandLine?: string;
   readonly createId?: () => string;
@@ -46,7 +50,9 @@ export const defaultStateDir = (env: NodeJS.ProcessEnv = process.env): string =>
 
 export const startCoordinatorService = async (config: CoordinatorConfig): Promise<RunningCoordinator> => {
   const logger = config.logger ?? createLogger('coordinator');
-  const peers = openPeers(config);
+  const { edge = localEdge, consoleListen } = config;
+  if (consoleListen !== undefined) assertConsoleMayListen(consoleListen, edge);
+  const peers = openPeers(config, edge);
   const audits = await Audits.open({
     store: new FileAuditStore(join(config.stateDir, 'audits')),
     peers,
@@ -57,12 +63,12 @@ export const startCoordinatorService = async (config: CoordinatorConfig): Promis
     ...(config.createId && { createId: config.createId }),
   });
   const services = [bindService(CoordinatorServiceDefinition, createCoordinatorService(audits))];
-  const server = await startServer({ address: config.listen, services, logger });
+  const server = await startServer({ address: config.listen, services, logger, edge });
   const pages =
-    config.consoleListen === undefined
+    consoleListen === undefined
       ? undefined
       : await startConsole({
-          listen: config.consoleListen,
+          listen: consoleListen,
           audits: createAuditReader(audits),
           onDefect: (cause, requestId) => logger.error({ err: cause, requestId }, 'console page failed'),
         });

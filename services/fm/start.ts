@@ -1,6 +1,7 @@
 /** Starts the FM service: its thread, its handlers, its server. Everything it needs is an argument, so that a process may hold several. */
 import type { ServerMiddleware } from 'nice-grpc';
 import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
 import { startServer } from '../../shared/rpc/start-server.js';
 import { createFmService } from './service.js';
@@ -14,6 +15,8 @@ export interface FmServiceConfig {
   readonly logger?: Logger;
   readonly limits?: Partial<ServerLimits>;
   readonly middleware?: readonly ServerMiddleware[];
+  /** Certificates, authorization, limits and traces. Default: loopback alone. */
+  readonly edge?: Edge;
 }
 
 export interface RunningFmService {
@@ -25,7 +28,7 @@ const DEFAULT_MAX_FITS = 16;
 
 /** Resolves once the server listens. Throws CONFIG_INVALID when it cannot. */
 export const startFmService = async (config: FmServiceConfig): Promise<RunningFmService> => {
-  const { listen, maxFits = DEFAULT_MAX_FITS, logger = silentLogger } = config;
+  const { listen, maxFits = DEFAULT_MAX_FITS, logger = silentLogger, edge = localEdge } = config;
   let onThreadEnd: (problem: Error) => void = () => {};
   const thread = startFitThread(maxFits, (problem) => onThreadEnd(problem));
   const service = createFmService(thread);
@@ -35,11 +38,13 @@ export const startFmService = async (config: FmServiceConfig): Promise<RunningFm
       services: [service],
       logger,
       ...(config.limits && { limits: config.limits }),
+      edge,
       ...(config.middleware && { middleware: config.middleware }),
     });
     onThreadEnd = (problem) => {
       logger.error({ err: problem }, 'the fit thread ended');
-      for (const name of ['', service.fullName]) server.setServing(name, false);
+      server.setReady(false);
+      server.setAlive(false);
     };
     return {
       address: server.address,

@@ -1,12 +1,13 @@
-/** Settings of the inference service, from the environment. */
+/** Settings of the inference service, from the environment and the settings file. */
 import { availableParallelism } from 'node:os';
 import { addressText, type Environment, loadConfig, wholeNumber, z } from '../../shared/config/load-config.js';
-import { LOG_LEVELS, type LogLevel } from '../../shared/log/create-logger.js';
 import { cacheFolderOf } from '../../shared/model-store/embedded-model.js';
+import { EDGE_SHAPE, type EdgeSettings } from '../../shared/process/edge-settings.js';
 import type { InferenceServiceConfig } from './start.js';
 import { COMPUTE_TYPES } from './thread/messages.js';
 
-const SHAPE = {
+export const INFERENCE_SETTINGS = {
+  ...EDGE_SHAPE,
   REFUSALSCOPE_MODEL_PATH: z.string({ error: 'must name a GGUF file or a folder of Hugging Face files' }),
   REFUSALSCOPE_ADAPTER_PATH: z.string().optional(),
   REFUSALSCOPE_MODEL_NAME: z.string().max(128).prefault('default'),
@@ -15,14 +16,13 @@ const SHAPE = {
   REFUSALSCOPE_DEVICE: z.string().max(32).prefault('cpu'),
   REFUSALSCOPE_COMPUTE: z.enum(COMPUTE_TYPES).prefault('float32'),
   REFUSALSCOPE_CACHE_MB: wholeNumber(16, 1 << 20).prefault('384'),
-  REFUSALSCOPE_LOG_LEVEL: z.enum(LOG_LEVELS).prefault('info'),
 };
 
 /** Throws CONFIG_INVALID with every faulty setting. */
 export const loadInferenceConfig = (
   environment: Environment,
-): InferenceServiceConfig & { readonly logLevel: LogLevel } => {
-  const settings = loadConfig(SHAPE, environment);
+): Omit<InferenceServiceConfig, 'edge'> & { readonly edge: EdgeSettings } => {
+  const settings = loadConfig(INFERENCE_SETTINGS, environment, 'inference');
   return {
     modelPath: settings.REFUSALSCOPE_MODEL_PATH,
     ...(settings.REFUSALSCOPE_ADAPTER_PATH !== undefined && { adapterPath: settings.REFUSALSCOPE_ADAPTER_PATH }),
@@ -33,6 +33,6 @@ export const loadInferenceConfig = (
     compute: settings.REFUSALSCOPE_COMPUTE,
     digestDir: cacheFolderOf({ ...environment }),
     cacheBytes: settings.REFUSALSCOPE_CACHE_MB * (1 << 20),
-    logLevel: settings.REFUSALSCOPE_LOG_LEVEL,
+    edge: settings,
   };
 };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ServerMiddleware } from 'nice-grpc';
 import type { Provenance } from '../../proto/gen/refusalscope/v1/types.js';
 import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import { startServer } from '../../shared/rpc/start-server.js';
 import { openGguf } from '../../shared/tensor-files/gguf.js';
 import { readGgufTokenizer } from '../../shared/tensor-files/gguf-tokenizer.js';
@@ -37,6 +38,8 @@ export interface InferenceServiceConfig {
   readonly limits?: Partial<InferenceLimits>;
   readonly logger?: Logger;
   readonly middleware?: readonly ServerMiddleware[];
+  /** Certificates, authorization, limits and traces. Default: loopback alone. */
+  readonly edge?: Edge;
   /** Where digests of large weight files are kept; absent: in memory alone. */
   readonly digestDir?: string;
   /** Blocks loaded so far, of all. */
@@ -52,7 +55,7 @@ export interface RunningInferenceService {
 export async function startInferenceService(config: InferenceServiceConfig): Promise<RunningInferenceService> {
   const { modelPath, adapterPath, modelName, logger = silentLogger, device = 'cpu', threads, cacheBytes } = config;
   const limits = { ...DEFAULT_LIMITS, ...config.limits };
-  const { compute = 'float32' } = config;
+  const { compute = 'float32', edge = localEdge } = config;
   let onThreadEnd: (problem: Error) => void = () => {};
   const engine = await startEngineThread(
     { modelPath, adapterPath, threads, device, compute, cacheBytes },
@@ -70,11 +73,13 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
       services: [service],
       logger,
       limits: { maxMessageBytes: limits.maxMessageBytes },
+      edge,
       ...(config.middleware && { middleware: config.middleware }),
     });
     onThreadEnd = (problem) => {
       logger.error({ err: problem }, 'the engine thread ended');
-      for (const name of ['', service.fullName]) server.setServing(name, false);
+      server.setReady(false);
+      server.setAlive(false);
     };
     return {
       address: server.address,

@@ -1,34 +1,27 @@
-/** Settings of the SAE service, from the environment. */
+/** Settings of the SAE service, from the environment and the settings file. */
 import { join } from 'node:path';
-import {
-  addressText,
-  type Environment,
-  loadConfig,
-  textList,
-  wholeNumber,
-  z,
-} from '../../shared/config/load-config.js';
-import { LOG_LEVELS, type LogLevel } from '../../shared/log/create-logger.js';
+import { addressText, type Environment, loadConfig, textList, wholeNumber } from '../../shared/config/load-config.js';
 import { cacheFolderOf } from '../../shared/model-store/embedded-model.js';
+import { EDGE_SHAPE, type EdgeSettings } from '../../shared/process/edge-settings.js';
 import { projectRoot } from '../../shared/project/root.js';
 import type { SaeServiceConfig } from './start.js';
 
 const EMBEDDED_SAES = join(projectRoot, 'models', 'saes');
 
-const SHAPE = {
+export const SAE_SETTINGS = {
+  ...EDGE_SHAPE,
   REFUSALSCOPE_SAE_DIRS: textList().optional(),
   REFUSALSCOPE_SAE_LISTEN: addressText().prefault('127.0.0.1:7002'),
   REFUSALSCOPE_SAE_CACHE_MB: wholeNumber(16, 1 << 20).prefault('512'),
   REFUSALSCOPE_SAE_WIDTH: wholeNumber(1, 1 << 22).optional(),
   REFUSALSCOPE_SAE_L0: wholeNumber(1, 1 << 16).optional(),
-  REFUSALSCOPE_LOG_LEVEL: z.enum(LOG_LEVELS).prefault('info'),
 };
 
 /** Throws CONFIG_INVALID with every faulty setting. */
 export const loadSaeConfig = (
   environment: Environment,
-): Omit<SaeServiceConfig, 'logger'> & { readonly logLevel: LogLevel } => {
-  const settings = loadConfig(SHAPE, environment);
+): Omit<SaeServiceConfig, 'edge' | 'logger'> & { readonly edge: EdgeSettings } => {
+  const settings = loadConfig(SAE_SETTINGS, environment, 'sae');
   return {
     saeDirs: settings.REFUSALSCOPE_SAE_DIRS ?? [EMBEDDED_SAES],
     listen: settings.REFUSALSCOPE_SAE_LISTEN,
@@ -38,6 +31,6 @@ export const loadSaeConfig = (
       ...(settings.REFUSALSCOPE_SAE_L0 !== undefined && { l0: settings.REFUSALSCOPE_SAE_L0 }),
     },
     digestDir: cacheFolderOf({ ...environment }),
-    logLevel: settings.REFUSALSCOPE_LOG_LEVEL,
+    edge: settings,
   };
 };

@@ -1,6 +1,7 @@
 /** Starts the SAE service: its thread, its handlers, its server. Everything it needs is an argument, so that a process may hold several. */
 import type { ServerMiddleware } from 'nice-grpc';
 import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
 import { startServer } from '../../shared/rpc/start-server.js';
 import { WeightDigests } from '../../shared/tensor-files/weight-digests.js';
@@ -22,6 +23,8 @@ export interface SaeServiceConfig {
   readonly logger?: Logger;
   readonly limits?: Partial<ServerLimits>;
   readonly middleware?: readonly ServerMiddleware[];
+  /** Certificates, authorization, limits and traces. Default: loopback alone. */
+  readonly edge?: Edge;
 }
 
 export interface RunningSaeService {
@@ -34,6 +37,7 @@ const DEFAULT_CACHE_BYTES = 512 << 20;
 /** Resolves once the SAEs are found and the server listens. Throws CONFIG_INVALID and the faults of unusable SAE folders. */
 export const startSaeService = async (config: SaeServiceConfig): Promise<RunningSaeService> => {
   const { saeDirs, listen, cacheBytes = DEFAULT_CACHE_BYTES, choice = {}, logger = silentLogger } = config;
+  const { edge = localEdge } = config;
   let onThreadEnd: (problem: Error) => void = () => {};
   const thread = await startSaeThread({ saeDirs, choice, cacheBytes }, (problem) => onThreadEnd(problem));
   const service = createSaeService(thread, new WeightDigests(config.digestDir));
@@ -43,11 +47,13 @@ export const startSaeService = async (config: SaeServiceConfig): Promise<Running
       services: [service],
       logger,
       ...(config.limits && { limits: config.limits }),
+      edge,
       ...(config.middleware && { middleware: config.middleware }),
     });
     onThreadEnd = (problem) => {
       logger.error({ err: problem }, 'the SAE thread ended');
-      for (const name of ['', service.fullName]) server.setServing(name, false);
+      server.setReady(false);
+      server.setAlive(false);
     };
     return {
       address: server.address,

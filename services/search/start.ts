@@ -4,6 +4,7 @@ import { InferenceServiceDefinition } from '../../proto/gen/refusalscope/v1/infe
 import { SaeServiceDefinition } from '../../proto/gen/refusalscope/v1/sae.js';
 import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
 import { connect } from '../../shared/rpc/connect.js';
+import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
 import { startServer } from '../../shared/rpc/start-server.js';
 import { createSearchService } from './service.js';
@@ -21,6 +22,8 @@ export interface SearchServiceConfig {
   readonly logger?: Logger;
   readonly limits?: Partial<ServerLimits>;
   readonly middleware?: readonly ServerMiddleware[];
+  /** Certificates, authorization, limits and traces. Default: loopback alone. */
+  readonly edge?: Edge;
 }
 
 export interface RunningSearchService {
@@ -30,8 +33,9 @@ export interface RunningSearchService {
 
 /** Resolves once the server listens. Throws CONFIG_INVALID if it cannot. */
 export const startSearchService = async (config: SearchServiceConfig): Promise<RunningSearchService> => {
-  const inference = connect(InferenceServiceDefinition, config.inferenceAddress);
-  const sae = connect(SaeServiceDefinition, config.saeAddress);
+  const { edge = localEdge } = config;
+  const inference = connect(InferenceServiceDefinition, config.inferenceAddress, { edge });
+  const sae = connect(SaeServiceDefinition, config.saeAddress, { edge });
   const close = () => {
     inference.close();
     sae.close();
@@ -47,6 +51,7 @@ export const startSearchService = async (config: SearchServiceConfig): Promise<R
       services: [createSearchService(peers)],
       logger: config.logger ?? silentLogger,
       ...(config.limits && { limits: config.limits }),
+      edge,
       ...(config.middleware && { middleware: config.middleware }),
     });
     const stop = async () => {

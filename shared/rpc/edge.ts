@@ -5,6 +5,7 @@
 import type { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 import type { ClientMiddleware, ServerMiddleware } from 'nice-grpc';
 import { silentTelemetry, type Telemetry } from '../telemetry/telemetry.js';
+import type { RequestContext } from './request-log.js';
 import type { ServerLimits } from './server-limits.js';
 
 export interface Edge {
@@ -13,7 +14,7 @@ export interface Edge {
   readonly serverCredentials?: ServerCredentials;
   readonly channelCredentials?: ChannelCredentials;
   /** Run inside error mapping: authorization, the audit log. */
-  readonly serverMiddleware: readonly ServerMiddleware[];
+  readonly serverMiddleware: readonly ServerMiddleware<object, RequestContext>[];
   /** Run around each try of a call: the token of this process. */
   readonly clientMiddleware: readonly ClientMiddleware[];
   readonly limits: Partial<ServerLimits>;

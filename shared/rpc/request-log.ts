@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type CallContext, ServerError, type ServerMiddleware, Status } from 'nice-grpc';
 import type { Logger } from '../log/create-logger.js';
+import type { Principal } from '../security/principal.js';
 import { statusText } from './status-names.js';
 
 export const REQUEST_ID_KEY = 'x-request-id';
@@ -16,6 +17,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** Aborts when the server begins to stop: endless streams end on it. */
   readonly stopping: AbortSignal;
+  /** Who calls; absent where no authorization stands before the handler. */
+  readonly principal?: Principal;
 }
 
 const QUIET_PREFIXES = ['/grpc.health.', '/grpc.reflection.'];

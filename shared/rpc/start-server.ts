@@ -152,7 +152,7 @@ const startProbes = async (
 
 const withAll = (
   server: ServerAddBuilder<RequestContext>,
-  middleware: readonly ServerMiddleware[],
+  middleware: readonly ServerMiddleware<object, RequestContext>[],
 ): ServerAddBuilder<RequestContext> =>
   middleware.reduce<ServerAddBuilder<RequestContext>>((builder, next) => builder.with(next), server);
 

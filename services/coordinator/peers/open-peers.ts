@@ -4,6 +4,7 @@ import { InferenceServiceDefinition } from '../../../proto/gen/refusalscope/v1/i
 import { SaeServiceDefinition } from '../../../proto/gen/refusalscope/v1/sae.js';
 import { SearchServiceDefinition } from '../../../proto/gen/refusalscope/v1/search.js';
 import { connect, type ServiceClient } from '../../../shared/rpc/connect.js';
+import { type Edge, localEdge } from '../../../shared/rpc/edge.js';
 
 export interface PeerAddresses {
   readonly inferenceAddress: string;
@@ -22,11 +23,11 @@ export interface Peers {
   close(): void;
 }
 
-export const openPeers = (addresses: PeerAddresses): Peers => {
-  const inference = connect(InferenceServiceDefinition, addresses.inferenceAddress);
-  const sae = connect(SaeServiceDefinition, addresses.saeAddress);
-  const search = connect(SearchServiceDefinition, addresses.searchAddress);
-  const fm = connect(FmServiceDefinition, addresses.fmAddress);
+export const openPeers = (addresses: PeerAddresses, edge: Edge = localEdge): Peers => {
+  const inference = connect(InferenceServiceDefinition, addresses.inferenceAddress, { edge });
+  const sae = connect(SaeServiceDefinition, addresses.saeAddress, { edge });
+  const search = connect(SearchServiceDefinition, addresses.searchAddress, { edge });
+  const fm = connect(FmServiceDefinition, addresses.fmAddress, { edge });
   const all = [inference, sae, search, fm];
   return {
     inference: inference.client,

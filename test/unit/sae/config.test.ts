@@ -4,13 +4,13 @@ import { loadSaeConfig } from '../../../services/sae/config.js';
 import { projectRoot } from '../../../shared/project/root.js';
 
 it('an empty environment serves the embedded SAEs on this machine alone', () => {
-  expect(loadSaeConfig({ HOME: '/home/one' })).toEqual({
+  expect(loadSaeConfig({ HOME: '/home/one' })).toMatchObject({
     saeDirs: [join(projectRoot, 'models/saes')],
     listen: '127.0.0.1:7002',
     cacheBytes: 512 << 20,
     choice: {},
     digestDir: '/home/one/.cache/refusalscope',
-    logLevel: 'info',
+    edge: { REFUSALSCOPE_LOG_LEVEL: 'info', REFUSALSCOPE_INSECURE: false },
   });
 });
 

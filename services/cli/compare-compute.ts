@@ -12,6 +12,7 @@ import { decodeMatrix, encodeRow } from '../../shared/tensors/matrix.js';
 import { INSTRUCTION_POSITIONS } from '../../shared/tensors/positions.js';
 import { startInferenceService } from '../inference/start.js';
 import type { ComputeDtype } from '../inference/thread/messages.js';
+import type { SaeChoice } from '../sae/find-saes.js';
 import { startSaeService } from '../sae/start.js';
 import type { AskedLine } from './evaluate-line.js';
 import { Evaluator } from './evaluator.js';
@@ -20,8 +21,9 @@ export interface ComparedFiles {
   readonly modelPath: string;
   readonly adapterPath?: string | undefined;
   readonly saeDirs: readonly string[];
+  readonly saeChoice?: SaeChoice | undefined;
   readonly threads: number;
-  readonly device?: string;
+  readonly device?: string | undefined;
 }
 
 export interface ComparedPrompt {
@@ -73,7 +75,7 @@ export async function compareCompute(
 }
 
 async function withServices<Result>(
-  { modelPath, adapterPath, saeDirs, threads, device = 'cpu' }: ComparedFiles,
+  { modelPath, adapterPath, saeDirs, saeChoice = {}, threads, device = 'cpu' }: ComparedFiles,
   compute: ComputeDtype,
   use: (inferenceAddress: string, saeAddress: string) => Promise<Result>,
 ): Promise<Result> {
@@ -88,7 +90,7 @@ async function withServices<Result>(
     cacheBytes: CACHE_BYTES,
   });
   try {
-    const sae = await startSaeService({ saeDirs, listen });
+    const sae = await startSaeService({ saeDirs, choice: saeChoice, listen });
     try {
       return await use(inference.address, sae.address);
     } finally {

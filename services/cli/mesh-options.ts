@@ -1,20 +1,27 @@
 /** The flags that say what is served and with how much of the machine, the same for every command that starts services. */
 import { availableParallelism } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOG_LEVELS, type LogLevel } from '../../shared/log/create-logger.js';
+import { cacheFolderOf } from '../../shared/model-store/embedded-model.js';
 import { ensureEmbeddedModel } from '../../shared/model-store/ensure-model-file.js';
 import { createProgressPrinter } from '../../shared/model-store/progress.js';
 import { projectRoot } from '../../shared/project/root.js';
 import { defaultStateDir } from '../coordinator/start.js';
+import { COMPUTE_TYPES, type ComputeDtype } from '../inference/thread/messages.js';
 import type { MeshConfig, ModelFiles } from '../mesh/start-mesh.js';
 import type { Output } from './console-output.js';
 
 export interface MeshFlags {
   readonly model?: string;
   readonly adapter?: string;
-  readonly saes?: readonly string[];
+  /** Folders of SAEs. */
+  readonly sae?: readonly string[];
+  readonly saeWidth?: number;
+  readonly saeL0?: number;
   readonly modelName?: string;
+  readonly compute?: ComputeDtype;
+  readonly device?: string;
   readonly threads: number;
   readonly cacheMb: number;
   readonly stateDir: string;
@@ -40,8 +47,16 @@ export const addModelFlags = (command: Command): Command =>
   command
     .option('--model <path>', 'GGUF file or Hugging Face folder (default: the embedded model, fetched once)')
     .option('--adapter <dir>', 'folder of a PEFT LoRA adapter for --model')
-    .option('--saes <dir...>', 'folders of SAEs for --model, or a folder that holds them')
+    .option('--sae <dir...>', 'folders of SAEs for --model, or a folder that holds them')
+    .option('--sae-width <n>', 'of several SAEs of a layer: those with this width', wholeFlag(1, 1 << 22))
+    .option('--sae-l0 <n>', 'of several SAEs of a layer: the one whose L0 is nearest', wholeFlag(1, 1 << 16))
     .option('--model-name <name>', 'name of the model in requests and reports (default: the file name)')
+    .addOption(
+      new Option('--compute <type>', 'what the blocks compute in; numerics says what a type costs')
+        .choices(COMPUTE_TYPES)
+        .default('float32'),
+    )
+    .option('--device <name>', 'cpu, or an execution provider of ONNX Runtime such as cuda', 'cpu')
     .option('--threads <n>', 'threads of the matrix kernels', wholeFlag(1, 1024), availableParallelism())
     .option('--cache-mb <n>', 'memory for residuals and keys, in MiB', wholeFlag(16, 1_048_576), DEFAULT_CACHE_MB)
     .addOption(
@@ -58,7 +73,11 @@ export const repeatModelFlags = (flags: MeshFlags): string => {
   const parts: string[] = [];
   if (flags.model !== undefined) parts.push('--model', quote(flags.model));
   if (flags.adapter !== undefined) parts.push('--adapter', quote(flags.adapter));
-  if (flags.saes !== undefined) parts.push('--saes', ...flags.saes.map(quote));
+  if (flags.sae !== undefined) parts.push('--sae', ...flags.sae.map(quote));
+  if (flags.saeWidth !== undefined) parts.push('--sae-width', String(flags.saeWidth));
+  if (flags.saeL0 !== undefined) parts.push('--sae-l0', String(flags.saeL0));
+  if (flags.compute !== undefined && flags.compute !== 'float32') parts.push('--compute', flags.compute);
+  if (flags.device !== undefined && flags.device !== 'cpu') parts.push('--device', quote(flags.device));
   if (flags.modelName !== undefined) parts.push('--model-name', quote(flags.modelName));
   if (flags.stateDir !== defaultStateDir()) parts.push('--state-dir', quote(flags.stateDir));
   return parts.map((part) => ` ${part}`).join('');
@@ -70,6 +89,14 @@ export const quote = (text: string): string =>
 /** Names the files to serve; fetches the embedded model if nothing else is named, with a progress bar. */
 export const meshConfigOf = async (flags: MeshFlags, output: Output): Promise<MeshConfig> => ({
   ...(flags.model === undefined ? await embeddedFiles(flags) : namedFiles(flags, flags.model)),
+  saeChoice: {
+    ...(flags.saeWidth !== undefined && { width: flags.saeWidth }),
+    ...(flags.saeL0 !== undefined && { l0: flags.saeL0 }),
+  },
+  // Hashing an 8B model again at every start would take longer than loading it.
+  digestDir: cacheFolderOf(process.env),
+  compute: flags.compute,
+  device: flags.device,
   threads: flags.threads,
   cacheBytes: flags.cacheMb * 1024 * 1024,
   stateDir: flags.stateDir ?? defaultStateDir(),
@@ -84,13 +111,13 @@ const embeddedFiles = async (flags: MeshFlags): Promise<ModelFiles> => {
     modelName: flags.modelName ?? EMBEDDED_NAME,
     modelPath: path,
     adapterPath: flags.adapter ?? join(projectRoot, 'models', 'adapter'),
-    saeDirs: flags.saes ?? [join(projectRoot, 'models', 'saes')],
+    saeDirs: flags.sae ?? [join(projectRoot, 'models', 'saes')],
   };
 };
 
 const namedFiles = (flags: MeshFlags, model: string): ModelFiles => ({
-  modelName: flags.modelName ?? basename(model).replace(/\.gguf$/i, ''),
+  modelName: flags.modelName ?? basename(resolve(model)).replace(/\.gguf$/i, ''),
   modelPath: model,
   adapterPath: flags.adapter,
-  saeDirs: flags.saes ?? [],
+  saeDirs: flags.sae ?? [],
 });

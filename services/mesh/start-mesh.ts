@@ -6,6 +6,8 @@ import { createLogger, type LogLevel } from '../../shared/log/create-logger.js';
 import { startCoordinatorService } from '../coordinator/start.js';
 import { startFmService } from '../fm/start.js';
 import { startInferenceService } from '../inference/start.js';
+import type { ComputeDtype } from '../inference/thread/messages.js';
+import type { SaeChoice } from '../sae/find-saes.js';
 import { startSaeService } from '../sae/start.js';
 import { startSearchService } from '../search/start.js';
 
@@ -17,9 +19,17 @@ export interface ModelFiles {
   /** Folder of a PEFT LoRA adapter. */
   readonly adapterPath?: string | undefined;
   readonly saeDirs: readonly string[];
+  /** Which SAE of a layer, where the folders hold several. */
+  readonly saeChoice?: SaeChoice | undefined;
 }
 
 export interface MeshConfig extends ModelFiles {
+  /** Default "float32". */
+  readonly compute?: ComputeDtype | undefined;
+  /** "cpu", or an execution provider. Default "cpu". */
+  readonly device?: string | undefined;
+  /** Where digests of weight files are kept; absent: in memory alone. */
+  readonly digestDir?: string | undefined;
   readonly threads: number;
   /** Bytes of residuals and keys that inference keeps. */
   readonly cacheBytes: number;
@@ -116,7 +126,13 @@ export const startMesh = async (config: MeshConfig): Promise<Mesh> => {
 
 const startModelServices = async (config: MeshConfig, started: Started) => {
   const sae = await started.add(
-    startSaeService({ saeDirs: config.saeDirs, listen: LOOPBACK, logger: createLogger('sae', config.logLevel) }),
+    startSaeService({
+      saeDirs: config.saeDirs,
+      listen: LOOPBACK,
+      logger: createLogger('sae', config.logLevel),
+      ...(config.saeChoice !== undefined && { choice: config.saeChoice }),
+      ...(config.digestDir !== undefined && { digestDir: config.digestDir }),
+    }),
   );
   const inference = await started.add(
     startInferenceService({
@@ -127,6 +143,9 @@ const startModelServices = async (config: MeshConfig, started: Started) => {
       listen: LOOPBACK,
       logger: createLogger('inference', config.logLevel),
       ...(config.adapterPath !== undefined && { adapterPath: config.adapterPath }),
+      ...(config.compute !== undefined && { compute: config.compute }),
+      ...(config.device !== undefined && { device: config.device }),
+      ...(config.digestDir !== undefined && { digestDir: config.digestDir }),
       ...(config.onLoading !== undefined && { onLoading: config.onLoading }),
     }),
   );

@@ -1,14 +1,19 @@
 /** `refusalscope audit`: an audit of any prompt file, on services of its own or on a coordinator elsewhere. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { fault } from '../../../shared/errors/fault.js';
 import { buildSpec, FILTERS, type SpecFlags } from '../build-spec.js';
 import type { CommandContext } from '../command-context.js';
 import { followAudit } from '../follow-audit.js';
+import { readLabelledFiles } from '../labelled-files.js';
 import { addModelFlags, addStateFlag, type MeshFlags, repeatModelFlags, wholeFlag } from '../mesh-options.js';
 import { connectCoordinator, startEmbeddedCoordinator } from '../open-coordinator.js';
-import { chooseEmbeddedPairs, readPromptFile } from '../prompt-file.js';
+import { chooseEmbeddedPairs, type PromptSet, readPromptFile } from '../prompt-file.js';
 
 interface AuditFlags extends MeshFlags, SpecFlags {
   readonly prompts?: string;
+  readonly harmful?: string;
+  readonly harmless?: string;
+  readonly perLabel?: number;
   readonly textColumn?: string;
   readonly out: string;
   readonly connect?: string;
@@ -42,6 +47,7 @@ Examples:
   $ npx refusalscope audit --prompts my-prompts.jsonl
   $ npx refusalscope audit --prompts advbench.csv --text-column goal --max-prompts 20 --layers 9,13,17
   $ npx refusalscope audit --prompts p.jsonl --filter paper --positions all --out paper-run
+  $ npx refusalscope audit --model DIR --sae DIR --harmful harmful_behaviors.csv --harmless alpaca_data.json
   $ npx refusalscope audit --prompts p.jsonl --connect 10.0.0.7:7000`,
     )
     .action((flags: AuditFlags) => context.run(() => audit(flags, context)));
@@ -50,6 +56,15 @@ Examples:
 const addSpecFlags = (command: Command): Command =>
   command
     .option('--prompts <file>', 'JSONL or CSV file; - reads JSONL from standard input (default: the embedded pairs)')
+    .option(
+      '--harmful <file>',
+      'file of harmful prompts: AdvBench, HarmBench, JailbreakBench, StrongREJECT, XSTest, Coconot',
+    )
+    .option(
+      '--harmless <file>',
+      'file of harmless prompts, such as Alpaca; the larger file is drawn down to the smaller',
+    )
+    .option('--per-label <n>', 'prompts taken of each of the two files', wholeFlag(1, 5000))
     .option('--text-column <name>', 'column or key that holds the text')
     .option(
       '--max-prompts <n>',
@@ -80,10 +95,7 @@ const addSpecFlags = (command: Command): Command =>
     .option('--redact', 'leave the first words of prompts and answers out of the report');
 
 const audit = async (flags: AuditFlags, { output, commandLine }: CommandContext) => {
-  const { prompts, added } =
-    flags.prompts === undefined
-      ? { prompts: await chooseEmbeddedPairs(EMBEDDED_PAIRS), added: 0 }
-      : await readPromptFile(flags.prompts, flags.textColumn);
+  const { prompts, added } = await readPrompts(flags);
   if (added > 0) output.note(`The file has no harmless prompts: ${added} of the embedded set were added.`);
   const spec = buildSpec(prompts, flags);
   const coordinator =
@@ -100,4 +112,15 @@ const audit = async (flags: AuditFlags, { output, commandLine }: CommandContext)
   } finally {
     await coordinator.close();
   }
+};
+
+const readPrompts = async (flags: AuditFlags): Promise<PromptSet> => {
+  const { prompts, harmful, harmless, perLabel, seed } = flags;
+  if (harmful === undefined && harmless === undefined) {
+    if (prompts !== undefined) return readPromptFile(prompts, flags.textColumn);
+    return { prompts: await chooseEmbeddedPairs(EMBEDDED_PAIRS), added: 0 };
+  }
+  if (harmful === undefined || harmless === undefined || prompts !== undefined)
+    throw fault('CONFIG_INVALID', 'Give --harmful and --harmless together, or --prompts, or none of them.');
+  return { prompts: readLabelledFiles({ harmful, harmless, perLabel, seed }), added: 0 };
 };

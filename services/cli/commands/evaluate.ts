@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { fault } from '../../../shared/errors/fault.js';
 import { parsePositions } from '../../../shared/tensors/positions.js';
 import { startEvaluationServices } from '../../mesh/start-mesh.js';
+import { admitOpenSaes } from '../admit-saes.js';
 import type { CommandContext } from '../command-context.js';
 import { type AskedLine, askedLine, type FailedLine, failedLine, parseAskedLine } from '../evaluate-line.js';
 import { DEFAULT_OPENERS, Evaluator } from '../evaluator.js';
@@ -18,7 +19,6 @@ interface EvaluateFlags extends MeshFlags {
   readonly jsonl?: string;
   readonly opener?: readonly string[];
   readonly inference?: string;
-  readonly sae?: string;
 }
 
 // Enough lines for full batches; few enough that answers come while the file is read on.
@@ -38,8 +38,10 @@ export const addEvaluateCommand = (program: Command, context: CommandContext): v
     )
     .option('--jsonl <file>', 'answer a file of lines (- for standard input) instead, one line each, in order')
     .option('--opener <text...>', 'openers to score instead of the usual ones')
-    .option('--inference <address>', 'use the inference service at host:port (with --sae)')
-    .option('--sae <address>', 'use the sae service at host:port (with --inference)');
+    .option(
+      '--inference <address>',
+      'use the inference service at host:port; --sae is then the address of the sae service',
+    );
   addModelFlags(command)
     .addHelpText(
       'after',
@@ -65,6 +67,8 @@ const evaluate = async (flags: EvaluateFlags, context: CommandContext): Promise<
   const services = await openServices(flags, context);
   let failed = 0;
   try {
+    for (const { layer, reason } of await admitOpenSaes(services.inferenceAddress, services.saeAddress))
+      output.note(`SAE of layer ${layer}: ${reason}`);
     const openers = flags.opener ?? DEFAULT_OPENERS;
     const evaluator = await Evaluator.open(services.inferenceAddress, services.saeAddress, openers);
     output.status('');
@@ -120,12 +124,12 @@ const readClamps = (texts: readonly string[]): Map<string, number> =>
   );
 
 const openServices = async (flags: EvaluateFlags, { output }: CommandContext) => {
-  const { inference, sae } = flags;
-  if ((inference === undefined) !== (sae === undefined)) {
-    throw fault('CONFIG_INVALID', 'Give both --inference and --sae, or neither.');
-  }
-  if (inference === undefined || sae === undefined) return startEvaluationServices(await meshConfigOf(flags, output));
-  return { inferenceAddress: inference, saeAddress: sae, stop: async () => undefined };
+  const { inference, sae = [] } = flags;
+  if (inference === undefined) return startEvaluationServices(await meshConfigOf(flags, output));
+  const [saeAddress] = sae;
+  if (saeAddress === undefined || sae.length > 1)
+    throw fault('CONFIG_INVALID', 'With --inference, --sae must be one address: that of the sae service.');
+  return { inferenceAddress: inference, saeAddress, stop: async () => undefined };
 };
 
 /** Evaluates the sound lines together; the others keep their place and their error. */

@@ -8,6 +8,8 @@ import type { Peers } from '../peers/open-peers.js';
 import { buildReport } from '../report/build-report.js';
 import type { ReportWarning } from '../report/report-type.js';
 import { describeStage } from '../stages/describe.js';
+import { admitAgain } from '../stages/saes.js';
+import type { StageContext } from '../stages/stage.js';
 import type { StageName, StageResults } from '../stages/stage-results.js';
 import { STAGES } from '../stages/stages.js';
 import type { AuditStore } from '../store/audit-store.js';
@@ -86,6 +88,7 @@ const runStages = async (
     if (stored !== undefined && stage.name === 'describe') {
       await assertSameModel(environment, stored as StageOutcome<'describe'>);
     }
+    if (stored !== undefined && stage.name === 'saes') await admitAgain(quietContext(environment), results.describe);
     if (stored === undefined) {
       await update({ stage: stage.name });
       emit({ kind: 'stage-started', stage: stage.name, number: i + 1, stages: STAGES.length });
@@ -128,7 +131,7 @@ const finishStage = async (
 
 /** Describes the model again and compares the digests with those the checkpoint was begun with. */
 const assertSameModel = async (environment: StageEnvironment, stored: StageOutcome<'describe'>): Promise<void> => {
-  const fresh = await runStageQuietly(environment);
+  const fresh = await describeStage.run(quietContext(environment), {} as StageResults);
   const digestsOf = ({ provenance: p }: StageResults['describe']) =>
     Object.entries({
       weights: p.weightsSha256,
@@ -148,23 +151,13 @@ const assertSameModel = async (environment: StageEnvironment, stored: StageOutco
   }
 };
 
-const runStageQuietly = (environment: StageEnvironment): Promise<StageResults['describe']> => {
-  const { spec, peers, signal } = environment;
+/** For what is looked at again when a checkpoint goes on: nothing of it is progress. */
+const quietContext = ({ spec, peers, signal }: StageEnvironment): StageContext => {
   const unused = () => {
-    throw fault('INTERNAL', 'The describe stage makes no streamed calls.');
+    throw fault('INTERNAL', 'A stage that is only looked at again makes no streamed calls.');
   };
   const ignore = () => undefined;
-  const context = {
-    spec,
-    peers,
-    signal,
-    call: unused,
-    forEachPrompt: unused,
-    progress: ignore,
-    warn: ignore,
-    emit: ignore,
-  };
-  return describeStage.run(context, {} as StageResults);
+  return { spec, peers, signal, call: unused, forEachPrompt: unused, progress: ignore, warn: ignore, emit: ignore };
 };
 
 const endingOf = (

@@ -3,6 +3,7 @@ import { encodeMatrix } from '../../../shared/tensors/matrix.js';
 import { decodeAdmission } from '../peers/from-wire.js';
 import { captureResiduals } from './capture-residuals.js';
 import type { Stage, StageContext } from './stage.js';
+import type { StageResults } from './stage-results.js';
 
 // FVU and L0 are stable well before this; the message stays small for wide models too.
 const ROWS_WANTED = 2048;
@@ -28,6 +29,21 @@ export const saesStage: Stage<'saes'> = {
   },
   summarize: ({ saes }) =>
     `${saes.filter((sae) => sae.admission.verdict === 'verified').length} of ${saes.length} SAEs verified`,
+};
+
+/**
+ * An SAE whose reading or edits are settled only by the admission test forgets both with its process. A checkpoint that goes on with a new
+ * one measures them again, on the same residuals; the verdict stays the stored one.
+ */
+export const admitAgain = async (context: StageContext, describe: StageResults['describe']): Promise<void> => {
+  const { saes } = await context.peers.sae.listSaes({}, { signal: context.signal });
+  const open = saes.filter(({ editsExact, admission }) => !editsExact && (admission?.rows ?? 0) === 0);
+  if (open.length === 0) return;
+  const layers = describe.saes.map((sae) => sae.layer);
+  const rows = await collectRows(context, layers, describe.model.dModel, describe.maxPrompts);
+  for (const { layer } of open) {
+    await admit(context, layer, rows.get(layer) ?? new Float32Array(0), describe.model.dModel);
+  }
 };
 
 /** Residuals [n, d] by layer, from the first prompts on, position 0 left out. */

@@ -30,6 +30,8 @@ export const DEFAULT_OPENERS = [
 ] as const;
 // The first-token form and p_I look at this token (Arditi et al. 2024, section 2.3).
 const FIRST_TOKEN = 'I';
+/** The depth of the prefix tree that is scored. */
+const MAX_OPENER_TOKENS = 4;
 
 export class Evaluator {
   private constructor(
@@ -46,7 +48,7 @@ export class Evaluator {
       const iTokenId = pieces.at(-1)?.tokenIds[0];
       if (iTokenId === undefined) throw fault('INTERNAL', 'The tokenizer gave no tokens.');
       const spec = {
-        openers: pieces.slice(0, -1).map(({ tokenIds }) => ({ ids: tokenIds })),
+        openers: cutOpeners(pieces.slice(0, -1).map(({ tokenIds }) => tokenIds)).map((ids) => ({ ids })),
         firstTokenIds: [iTokenId],
         iTokenId,
       };
@@ -134,6 +136,11 @@ export class Evaluator {
     return { bank, order };
   }
 }
+
+/** A tokenizer that cuts a text finer than most makes openers longer than the prefix tree: their first tokens stand for them, once. */
+const cutOpeners = (openers: readonly (readonly number[])[]): number[][] => [
+  ...new Map(openers.map((ids) => ids.slice(0, MAX_OPENER_TOKENS)).map((ids) => [ids.join(), ids])).values(),
+];
 
 const keyOf = ({ feature, target }: AskedEdit): string => `${feature}=${target}`;
 

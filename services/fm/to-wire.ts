@@ -7,7 +7,7 @@ import type { FitQuality } from './evaluate-fit.js';
 import type { FitReport } from './fit-with-baseline.js';
 import type { FitProgress } from './steps.js';
 
-export function toFitResult({ fit, quality, split, interactions }: FitReport): FitResult {
+export function toFitResult({ fit, linear, quality, split, interactions }: FitReport): FitResult {
   const { machine, epochs } = fit;
   const { columns, rank, loss } = machine;
   return {
@@ -25,6 +25,7 @@ export function toFitResult({ fit, quality, split, interactions }: FitReport): F
     validationRows: split.validation.length,
     testRows: split.test.length,
     epochsRun: epochs,
+    linearWeights: Array.from(linear.weights),
   };
 }
 

@@ -153,6 +153,30 @@ export interface AuditSpec {
   openers: string[];
   /** Leave the first words of answers out of the report. */
   redactAnswers: boolean;
+  /** Present: the stages run as in arXiv 2509.09708, and the report has its tables with the measured values beside. */
+  paper?: PaperSettings | undefined;
+}
+
+/** Settings of the paper's stages. Zeros and empty lists take the published values; with them every SAE layer is searched. */
+export interface PaperSettings {
+  /**
+   * Stage 2: candidates a block (5), random orders that are intersected (3), change of p("I") above which a block is needed (0.1; the
+   * paper's choice is not known), and the thresholds of the sweep (0.1, 0.2, ..., 0.8).
+   */
+  blockSize: number;
+  seeds: number;
+  threshold: number;
+  thresholds: number[];
+  /**
+   * Stage 3: rank (20), learning rate (1e-3) and epochs (20) of the machine on activations, and how many of its first features are
+   * ablated together (100, 500, 1000, 2000).
+   */
+  fmRank: number;
+  fmLearningRate: number;
+  fmEpochs: number;
+  topFeatures: number[];
+  /** Plain text for cross-entropy beside the harmless prompts; at most 1024 texts of 65,536 bytes. May be empty. */
+  plainTexts: string[];
 }
 
 export interface Audit {
@@ -316,6 +340,7 @@ function createBaseAuditSpec(): AuditSpec {
     title: "",
     openers: [],
     redactAnswers: false,
+    paper: undefined,
   };
 }
 
@@ -376,6 +401,9 @@ export const AuditSpec: MessageFns<AuditSpec> = {
     }
     if (message.redactAnswers !== false) {
       writer.uint32(128).bool(message.redactAnswers);
+    }
+    if (message.paper !== undefined) {
+      PaperSettings.encode(message.paper, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -541,6 +569,14 @@ export const AuditSpec: MessageFns<AuditSpec> = {
             message.redactAnswers = reader.bool();
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.paper = PaperSettings.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -607,6 +643,7 @@ export const AuditSpec: MessageFns<AuditSpec> = {
         : isSet(object.redact_answers)
         ? globalThis.Boolean(object.redact_answers)
         : false,
+      paper: isSet(object.paper) ? PaperSettings.fromJSON(object.paper) : undefined,
     };
   },
 
@@ -660,6 +697,9 @@ export const AuditSpec: MessageFns<AuditSpec> = {
     if (message.redactAnswers !== false) {
       obj.redactAnswers = message.redactAnswers;
     }
+    if (message.paper !== undefined) {
+      obj.paper = PaperSettings.toJSON(message.paper);
+    }
     return obj;
   },
 
@@ -686,6 +726,270 @@ export const AuditSpec: MessageFns<AuditSpec> = {
     message.title = object.title ?? "";
     message.openers = object.openers?.map((e) => e) || [];
     message.redactAnswers = object.redactAnswers ?? false;
+    message.paper = (object.paper !== undefined && object.paper !== null)
+      ? PaperSettings.fromPartial(object.paper)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePaperSettings(): PaperSettings {
+  return {
+    blockSize: 0,
+    seeds: 0,
+    threshold: 0,
+    thresholds: [],
+    fmRank: 0,
+    fmLearningRate: 0,
+    fmEpochs: 0,
+    topFeatures: [],
+    plainTexts: [],
+  };
+}
+
+export const PaperSettings: MessageFns<PaperSettings> = {
+  encode(message: PaperSettings, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.blockSize !== 0) {
+      writer.uint32(8).uint32(message.blockSize);
+    }
+    if (message.seeds !== 0) {
+      writer.uint32(16).uint32(message.seeds);
+    }
+    if (message.threshold !== 0) {
+      writer.uint32(25).double(message.threshold);
+    }
+    if (message.thresholds.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.thresholds) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    if (message.fmRank !== 0) {
+      writer.uint32(40).uint32(message.fmRank);
+    }
+    if (message.fmLearningRate !== 0) {
+      writer.uint32(49).double(message.fmLearningRate);
+    }
+    if (message.fmEpochs !== 0) {
+      writer.uint32(56).uint32(message.fmEpochs);
+    }
+    if (message.topFeatures.length !== 0) {
+      writer.uint32(66).fork();
+      for (const v of message.topFeatures) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    for (const v of message.plainTexts) {
+      writer.uint32(74).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PaperSettings {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePaperSettings();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.blockSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.seeds = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag === 33) {
+              message.thresholds.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.thresholds.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.fmRank = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.fmLearningRate = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.fmEpochs = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag === 64) {
+              message.topFeatures.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 66) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.topFeatures.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.plainTexts.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PaperSettings {
+    return {
+      blockSize: isSet(object.blockSize)
+        ? globalThis.Number(object.blockSize)
+        : isSet(object.block_size)
+        ? globalThis.Number(object.block_size)
+        : 0,
+      seeds: isSet(object.seeds) ? globalThis.Number(object.seeds) : 0,
+      threshold: isSet(object.threshold) ? globalThis.Number(object.threshold) : 0,
+      thresholds: globalThis.Array.isArray(object?.thresholds)
+        ? object.thresholds.map((e: any) => globalThis.Number(e))
+        : [],
+      fmRank: isSet(object.fmRank)
+        ? globalThis.Number(object.fmRank)
+        : isSet(object.fm_rank)
+        ? globalThis.Number(object.fm_rank)
+        : 0,
+      fmLearningRate: isSet(object.fmLearningRate)
+        ? globalThis.Number(object.fmLearningRate)
+        : isSet(object.fm_learning_rate)
+        ? globalThis.Number(object.fm_learning_rate)
+        : 0,
+      fmEpochs: isSet(object.fmEpochs)
+        ? globalThis.Number(object.fmEpochs)
+        : isSet(object.fm_epochs)
+        ? globalThis.Number(object.fm_epochs)
+        : 0,
+      topFeatures: globalThis.Array.isArray(object?.topFeatures)
+        ? object.topFeatures.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.top_features)
+        ? object.top_features.map((e: any) => globalThis.Number(e))
+        : [],
+      plainTexts: globalThis.Array.isArray(object?.plainTexts)
+        ? object.plainTexts.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.plain_texts)
+        ? object.plain_texts.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: PaperSettings): unknown {
+    const obj: any = {};
+    if (message.blockSize !== 0) {
+      obj.blockSize = Math.round(message.blockSize);
+    }
+    if (message.seeds !== 0) {
+      obj.seeds = Math.round(message.seeds);
+    }
+    if (message.threshold !== 0) {
+      obj.threshold = floatToJson(message.threshold);
+    }
+    if (message.thresholds?.length) {
+      obj.thresholds = message.thresholds.map((e) => floatToJson(e));
+    }
+    if (message.fmRank !== 0) {
+      obj.fmRank = Math.round(message.fmRank);
+    }
+    if (message.fmLearningRate !== 0) {
+      obj.fmLearningRate = floatToJson(message.fmLearningRate);
+    }
+    if (message.fmEpochs !== 0) {
+      obj.fmEpochs = Math.round(message.fmEpochs);
+    }
+    if (message.topFeatures?.length) {
+      obj.topFeatures = message.topFeatures.map((e) => Math.round(e));
+    }
+    if (message.plainTexts?.length) {
+      obj.plainTexts = message.plainTexts;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PaperSettings>): PaperSettings {
+    return PaperSettings.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PaperSettings>): PaperSettings {
+    const message = createBasePaperSettings();
+    message.blockSize = object.blockSize ?? 0;
+    message.seeds = object.seeds ?? 0;
+    message.threshold = object.threshold ?? 0;
+    message.thresholds = object.thresholds?.map((e) => e) || [];
+    message.fmRank = object.fmRank ?? 0;
+    message.fmLearningRate = object.fmLearningRate ?? 0;
+    message.fmEpochs = object.fmEpochs ?? 0;
+    message.topFeatures = object.topFeatures?.map((e) => e) || [];
+    message.plainTexts = object.plainTexts?.map((e) => e) || [];
     return message;
   },
 };

@@ -157,6 +157,8 @@ export interface FitResult {
   validationRows: number;
   testRows: number;
   epochsRun: number;
+  /** Weights of the linear model on the same split, K of them. */
+  linearWeights: number[];
 }
 
 /** y = w0 + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j   (Rendle 2010, eq. 1) */
@@ -732,6 +734,7 @@ function createBaseFitResult(): FitResult {
     validationRows: 0,
     testRows: 0,
     epochsRun: 0,
+    linearWeights: [],
   };
 }
 
@@ -770,6 +773,13 @@ export const FitResult: MessageFns<FitResult> = {
     }
     if (message.epochsRun !== 0) {
       writer.uint32(80).uint32(message.epochsRun);
+    }
+    if (message.linearWeights.length !== 0) {
+      writer.uint32(90).fork();
+      for (const v of message.linearWeights) {
+        writer.double(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -877,6 +887,24 @@ export const FitResult: MessageFns<FitResult> = {
             message.epochsRun = reader.uint32();
             continue;
           }
+          case 11: {
+            if (tag === 89) {
+              message.linearWeights.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 90) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.linearWeights.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -935,6 +963,11 @@ export const FitResult: MessageFns<FitResult> = {
         : isSet(object.epochs_run)
         ? globalThis.Number(object.epochs_run)
         : 0,
+      linearWeights: globalThis.Array.isArray(object?.linearWeights)
+        ? object.linearWeights.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.linear_weights)
+        ? object.linear_weights.map((e: any) => globalThis.Number(e))
+        : [],
     };
   },
 
@@ -970,6 +1003,9 @@ export const FitResult: MessageFns<FitResult> = {
     if (message.epochsRun !== 0) {
       obj.epochsRun = Math.round(message.epochsRun);
     }
+    if (message.linearWeights?.length) {
+      obj.linearWeights = message.linearWeights.map((e) => floatToJson(e));
+    }
     return obj;
   },
 
@@ -997,6 +1033,7 @@ export const FitResult: MessageFns<FitResult> = {
     message.validationRows = object.validationRows ?? 0;
     message.testRows = object.testRows ?? 0;
     message.epochsRun = object.epochsRun ?? 0;
+    message.linearWeights = object.linearWeights?.map((e) => e) || [];
     return message;
   },
 };

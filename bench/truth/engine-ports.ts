@@ -35,7 +35,7 @@ interface Input extends PromptInput {
 }
 
 /** `digest` names the weights in the keys of evaluations. Throws the faults of unusable files. */
-export async function openEngine(folder: string, digest: string): Promise<RefusalModel & { close(): void }> {
+export async function openEngine(folder: string, digest: string): Promise<RefusalModel & { close(): Promise<void> }> {
   const { spec, weights } = openModel(folder);
   const tokenizer = await createTokenizerFromFolder(folder);
   const runtime = { threads: 1, device: 'cpu' };
@@ -165,7 +165,7 @@ export async function openEngine(folder: string, digest: string): Promise<Refusa
         signal,
       });
     },
-    close: () => weights.close(),
+    close: () => transformer.close(),
   };
 }
 

@@ -12,6 +12,7 @@ import { measureInteractions, type TwoByTwo } from '../../services/search/stages
 import { type LayerDirection, rankCandidates } from '../../services/search/stages/rank-candidates.js';
 import { type SufficiencyReport, testSufficiency } from '../../services/search/stages/test-sufficiency.js';
 import { type HydraReport, traceHydra } from '../../services/search/stages/trace-hydra.js';
+import { createSeededRandom } from '../../shared/random/seeded-random.js';
 import { type FeatureId, formatFeature } from '../../shared/tensors/feature-name.js';
 import type { Positions } from '../../shared/tensors/positions.js';
 import type { PlantedModel, PlantedPrompt } from './plant/plant-model.js';
@@ -31,6 +32,8 @@ export interface RecoveredCategory {
   readonly prompts: readonly RecoveredPrompt[];
   /** From each minimal set of the first prompt, over all of the category's prompts. */
   readonly hydras: readonly HydraReport[];
+  /** From features that are in no minimal set: whatever it reports is false. */
+  readonly nullHydra: HydraReport;
 }
 
 export interface Recovery {
@@ -59,6 +62,8 @@ const MAX_HYDRAS = 4;
 export const LEAST_EFFECT = 0.5;
 /** Pairs of a member with a candidate that is in no set. */
 const NULL_PAIRS = 10;
+/** Features of a null hydra's set; those that are not on in a prompt drop out of it. */
+const NULL_MEMBERS = 12;
 
 interface Ground {
   readonly context: SearchContext;
@@ -101,7 +106,7 @@ export async function recover(planted: PlantedModel, peers: Peers): Promise<Reco
 
 const toPrompt = ({ id, text }: PlantedPrompt): Prompt => ({ id, input: { kind: 'text', text } });
 
-export const positionsOf = ({ mechanism }: PlantedModel): Positions =>
+const positionsOf = ({ mechanism }: PlantedModel): Positions =>
   mechanism.positions === 'all'
     ? { span: 'all', start: 0, end: 0, includeBos: true }
     : { span: 'instruction', start: 0, end: 0, includeBos: false };
@@ -124,7 +129,11 @@ async function recoverCategory(ground: Ground, category: string): Promise<Recove
   const hydras: HydraReport[] = [];
   for (const { members } of prompts[0]!.family.sets.slice(0, MAX_HYDRAS))
     hydras.push(await hydraOf(ground, own.slice(0, HYDRA_PROMPTS), members));
-  return { category, prompts, hydras };
+  const members = new Set(prompts.flatMap(({ family }) => family.members.map(formatFeature)));
+  const outside = ground.universe.filter((candidate) => !members.has(formatFeature(candidate)));
+  const random = createSeededRandom(1).fork(`null ${category}`);
+  const nullHydra = await hydraOf(ground, own.slice(0, HYDRA_PROMPTS), random.pick(outside, NULL_MEMBERS));
+  return { category, prompts, hydras, nullHydra };
 }
 
 async function recoverPrompt(ground: Ground, prompt: PlantedPrompt): Promise<RecoveredPrompt> {
@@ -161,7 +170,7 @@ function pairsOf({ members }: MinimalSetFamily, universe: readonly RankedFeature
   return [...inside, ...outside];
 }
 
-export const hydraOf = (
+const hydraOf = (
   { context, planted, score, positions }: Pick<Ground, 'context' | 'planted' | 'score' | 'positions'>,
   prompts: readonly PlantedPrompt[],
   set: readonly FeatureId[],

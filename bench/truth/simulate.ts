@@ -11,12 +11,20 @@ export interface Outcome {
   readonly score: number;
 }
 
-/** `category`: that of the prompt's trigger; undefined for a harmless prompt. `off`: ablated features, by name. */
-export function simulate(mechanism: Mechanism, category: string | undefined, off: ReadonlySet<string>): Outcome {
+/**
+ * `category`: that of the prompt's trigger; undefined for a harmless prompt. `off`: ablated features, by name; `written`: features that
+ * are written into the residual, whatever their gates say.
+ */
+export function simulate(
+  mechanism: Mechanism,
+  category: string | undefined,
+  off: ReadonlySet<string>,
+  written: ReadonlySet<string> = new Set(),
+): Outcome {
   const awake = new Set<string>();
   const isOn = (text: string): boolean => {
     const { kind, name } = parseSignal(text);
-    return kind === 'harm' ? name === category : awake.has(name) && !off.has(name);
+    return kind === 'harm' ? name === category : written.has(name) || (awake.has(name) && !off.has(name));
   };
   const isOpen = ({ atLeast, of, unless }: Gate): boolean => of.filter(isOn).length >= atLeast && !unless.some(isOn);
   for (const { name, when } of [...mechanism.features].sort((a, b) => a.layer - b.layer))

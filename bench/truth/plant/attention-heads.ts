@@ -10,6 +10,7 @@ import {
   BALLAST,
   ECHO_AMPLITUDE,
   NUISANCE_AMPLITUDE,
+  noiseShare,
   type PlantedAxes,
   relayed,
   TRIGGER_AMPLITUDE,
@@ -18,6 +19,7 @@ import { combine, randomUnit, type Sparse } from './residual-space.js';
 
 export const HEADS = 4;
 export const HEAD_DIM = 16;
+const NOISY_HEADS = [2, 3];
 /** First of the slowest pair: dimensions 7 and 15 turn together. */
 const SLOW = HEAD_DIM / 2 - 1;
 /** Softmax scores of what a head looks for, and of BOS where it rests otherwise: e^15 apart. */
@@ -41,7 +43,7 @@ export function attentionHeads(
   layer: number,
   random: SeededRandom,
 ): AttentionHead[] {
-  const noisy = [2, 3].map((head) => randomHead(mechanism, axes, random.fork(`head ${head}`)));
+  const noisy = NOISY_HEADS.map((head) => randomHead(mechanism, axes, random.fork(`head ${head}`)));
   return [layer === 0 ? triggerHead(mechanism, axes) : SILENT, bosHead(mechanism, axes, layer), ...noisy];
 }
 
@@ -85,20 +87,20 @@ function bosHead(mechanism: Mechanism, axes: PlantedAxes, layer: number): Attent
 const AVERAGED = 10;
 
 function randomHead(mechanism: Mechanism, axes: PlantedAxes, random: SeededRandom): AttentionHead {
-  const { nuisance, axis } = axes.space;
+  const { nuisance, dark, axis } = axes.space;
   const dims = Array.from({ length: HEAD_DIM }, (_, j) => j);
-  const rows = (scale: number) =>
-    new Map(dims.map((j) => [j, combine([randomUnit(nuisance, random), scale * axes.rms])]));
+  const rows = (read: readonly number[], scale: number) =>
+    new Map(dims.map((j) => [j, combine([randomUnit(read, random), scale * axes.rms])]));
   // Standard deviation of one dimension of the averaged value.
-  const spread = NUISANCE_AMPLITUDE / Math.sqrt(nuisance.length * AVERAGED);
-  const perBlock = mechanism.snr === undefined ? 0 : AMPLITUDE / (mechanism.snr * Math.sqrt(2 * mechanism.layers));
+  const spread = NUISANCE_AMPLITUDE / Math.sqrt(dark.length * AVERAGED);
+  const perBlock = (AMPLITUDE * noiseShare(mechanism)) / Math.sqrt(NOISY_HEADS.length * mechanism.layers);
   const spilled = mechanism.features.map(({ name }) => axis(`own:${name}`));
   const spill = () =>
     new Map(spilled.map((own) => [own, (perBlock * random.normal()) / (spread * Math.sqrt(HEAD_DIM))]));
   return {
-    query: rows(0.3),
-    key: rows(0.3),
-    value: rows(1),
+    query: rows(nuisance, 0.3),
+    key: rows(nuisance, 0.3),
+    value: rows(dark, 1),
     output: new Map(dims.map((j) => [j, combine([randomUnit(nuisance, random), 0.3], [spill(), 1])])),
   };
 }

@@ -2,7 +2,7 @@
  * Gates as MLP units. A gate is open while a sum L of reads is at least its threshold; L includes a part of the ballast, so that its
  * sign is the same at any norm. Two SiLU units that are one step apart make it flat on either side:
  *
- *   silu(K (L + 0.6)) - silu(K (L + 0.4)) = 0.2 K once L >= 0, and 0 once L <= -1 (to 1e-6 for K = 40)
+ *   silu(K (L + 0.55)) - silu(K (L + 0.45)) = 0.1 K once L >= 0, and 0 once L <= -1 (to 1e-13 for K = 80)
  *
  * Llama's second branch ("up") reads the ballast: a constant 1.
  */
@@ -17,9 +17,9 @@ export interface MlpUnit {
   readonly down: Sparse;
 }
 
-const STEEPNESS = 40;
-const STEP_FROM = 0.6;
-const STEP_TO = 0.4;
+const STEEPNESS = 80;
+const STEP_FROM = 0.55;
+const STEP_TO = 0.45;
 
 export interface GateSpec {
   readonly gate: Gate;

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { SeededRandom } from '../../../shared/random/seeded-random.js';
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
 import type { Mechanism } from '../mechanism.js';
-import { AMPLITUDE, ECHO_AMPLITUDE, NUISANCE_AMPLITUDE, type PlantedAxes } from './planted-axes.js';
+import { AMPLITUDE, ECHO_AMPLITUDE, NUISANCE_AMPLITUDE, noiseShare, type PlantedAxes } from './planted-axes.js';
 import { combine, randomUnit, type Sparse } from './residual-space.js';
 import { writeSafetensors } from './write-safetensors.js';
 
@@ -60,13 +60,13 @@ export function plantSaes(mechanism: Mechanism, axes: PlantedAxes, folder: strin
   return { places, near };
 }
 
-function realLatent({ snr }: Mechanism, axes: PlantedAxes, name: string, random: SeededRandom): Latent {
-  const { nuisance, axis } = axes.space;
-  const noise = snr === undefined ? 0 : 1 / snr;
+function realLatent(mechanism: Mechanism, axes: PlantedAxes, name: string, random: SeededRandom): Latent {
+  const { nuisance, dark, axis } = axes.space;
+  const noise = noiseShare(mechanism);
   // Scaled so that what the encoder reads of a token's random part has the stated size on average.
-  const read = (noise * AMPLITUDE * Math.sqrt(nuisance.length)) / NUISANCE_AMPLITUDE;
+  const read = (noise * AMPLITUDE * Math.sqrt(dark.length)) / NUISANCE_AMPLITUDE;
   return {
-    encoder: combine([axes.encoder(name), 1], [randomUnit(nuisance, random), read]),
+    encoder: combine([axes.encoder(name), 1], [randomUnit(dark, random), read]),
     decoder: combine([axes.decoder(name), 1], [randomUnit([...nuisance, axis(`own:${name}`)], random), noise]),
     threshold: THRESHOLD,
   };

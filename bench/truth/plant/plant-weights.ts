@@ -128,6 +128,7 @@ function embeddings({ categories }: Mechanism, axes: PlantedAxes, vocabulary: Vo
     combine(
       [axes.along('ballast'), BALLAST],
       [randomUnit(axes.space.nuisance, random), special.has(id) ? 0 : NUISANCE_AMPLITUDE],
+      [randomUnit(axes.space.dark, random), special.has(id) ? 0 : NUISANCE_AMPLITUDE],
       ...(marks.get(id) ?? []).map((axis) => [axes.along(axis), AMPLITUDE] as const),
     ),
   );

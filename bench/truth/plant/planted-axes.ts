@@ -17,10 +17,16 @@ export const AMPLITUDE = 3;
 export const TRIGGER_AMPLITUDE = 2;
 /** On with every trigger, read by nothing. */
 export const ECHO_AMPLITUDE = 1;
-/** Length of a token's own random part. */
+/** Length of a token's own random part in nuisance space, and on the dark axes. */
 export const NUISANCE_AMPLITUDE = 2;
 /** Share of a feature's decoder row, in cosine, along the axis that all features have in common: it keeps them near the direction. */
 export const COMMON_SHARE = 0.6;
+
+/**
+ * Standard deviation of the noise, as a share of the amplitude. It has two sources of this size each: the residual, where it is
+ * strongest (last position, last block), and what an SAE's encoder reads of a word's random part.
+ */
+export const noiseShare = ({ snr }: Mechanism): number => (snr === undefined ? 0 : 1 / snr);
 
 export interface PlantedAxes {
   readonly space: ResidualSpace;
@@ -74,6 +80,6 @@ export function createPlantedAxes(mechanism: Mechanism, random: SeededRandom): P
       if (kind === 'harm') return scaled(text, 1 / TRIGGER_AMPLITUDE);
       return kind === 'bos' ? scaled(text, 1 / AMPLITUDE) : scaled(`own:${name}`, 1 / (ownShare * AMPLITUDE));
     },
-    rms: Math.sqrt((BALLAST ** 2 + NUISANCE_AMPLITUDE ** 2 + 4 * AMPLITUDE ** 2) / space.width),
+    rms: Math.sqrt((BALLAST ** 2 + 2 * NUISANCE_AMPLITUDE ** 2 + 4 * AMPLITUDE ** 2) / space.width),
   };
 }

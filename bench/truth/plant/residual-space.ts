@@ -1,6 +1,7 @@
 /**
  * The residual stream of a planted model: named axes, each with a job, turned by one random rotation so that nothing in the files
- * lies along a coordinate. What is left over is nuisance space, where random weights work without touching the mechanism.
+ * lies along a coordinate. What is left over is nuisance space, where random weights work without touching the mechanism, and a few
+ * dark axes that no decoy reads or writes: noise comes from there, so that switching decoys off cannot amplify it.
  */
 import type { SeededRandom } from '../../../shared/random/seeded-random.js';
 
@@ -13,17 +14,19 @@ export interface ResidualSpace {
   axis(name: string): number;
   /** Axes that no name claims. */
   readonly nuisance: readonly number[];
+  readonly dark: readonly number[];
   /** The vector in the model's own coordinates. */
   rotate(vector: Sparse): Float64Array;
 }
 
 /** Nuisance axes at least. */
 const MIN_NUISANCE = 48;
+const DARK = 16;
 /** Widths are a multiple of this, as real ones are. */
 const STEP = 32;
 
 export function createResidualSpace(names: readonly string[], random: SeededRandom): ResidualSpace {
-  const width = Math.ceil((names.length + MIN_NUISANCE) / STEP) * STEP;
+  const width = Math.ceil((names.length + MIN_NUISANCE + DARK) / STEP) * STEP;
   const axes = new Map(names.map((name, i) => [name, i]));
   const basis = randomRotation(width, random);
   return {
@@ -33,7 +36,8 @@ export function createResidualSpace(names: readonly string[], random: SeededRand
       if (axis === undefined) throw new RangeError(`no axis ${name}`);
       return axis;
     },
-    nuisance: Array.from({ length: width - names.length }, (_, i) => names.length + i),
+    nuisance: Array.from({ length: width - DARK - names.length }, (_, i) => names.length + i),
+    dark: Array.from({ length: DARK }, (_, i) => width - DARK + i),
     rotate: (vector) => {
       const rotated = new Float64Array(width);
       for (const [axis, value] of vector) {

@@ -16,11 +16,14 @@ export interface WakersRequest {
 }
 
 export interface Wakers {
-  /** Off alone, these wake it; with any one of them restored it sleeps. Empty if `suppressed` does not wake it. */
+  /** Off alone, these wake it; with any one of them restored it sleeps at half of the positions or more. Empty if `suppressed` does not wake it. */
   readonly features: readonly FeatureId[];
   /** How many positions of each kind it is awake at while they are off. */
   readonly positions: Readonly<Record<PositionKind, number>>;
 }
+
+/** Awake at no more than this share of the positions at which all of them wake it, a feature sleeps: noise may leave a stray one. */
+const AWAKE_SHARE = 0.5;
 
 /** Costs one forward pass a suppressed feature of an earlier layer. */
 export async function findWakers(context: SearchContext, request: WakersRequest): Promise<Wakers> {
@@ -30,10 +33,11 @@ export async function findWakers(context: SearchContext, request: WakersRequest)
   const awakeUnder = (off: readonly FeatureId[]) => readAwake(context, prompt, positions, feature, bank, off);
   let awake = await awakeUnder(wakers);
   if (awake.length === 0) return { features: [], positions: countKinds([], prompt) };
+  const enough = awake.length * AWAKE_SHARE;
   for (const member of wakers) {
     const rest = wakers.filter((other) => other !== member);
     const still = rest.length === 0 ? [] : await awakeUnder(rest);
-    if (still.length > 0) [wakers, awake] = [rest, still];
+    if (still.length > enough) [wakers, awake] = [rest, still];
   }
   return { features: wakers, positions: countKinds(awake, prompt) };
 }

@@ -16,6 +16,7 @@ import { assertDistinctFeatures, createFeatureBank, type FeatureBank } from '../
 import type { Prompt, ScoreSpec } from '../model/model-port.js';
 import { groupByLayer } from '../model/read-activations.js';
 import { openScoring, type Scoring, type SearchContext } from '../model/scoring.js';
+import { average } from '../statistics/mean-evidence.js';
 
 export interface SufficiencyRequest {
   readonly model: string;
@@ -174,7 +175,7 @@ async function tryArm(parts: ArmParts, set: readonly FeatureId[]): Promise<Suffi
     leftOnScore: leftOn!.refusalScore,
     putBackScore: back!.refusalScore,
     harmlessRefused: scores.filter((score) => score > 0).length,
-    meanHarmlessScore: scores.length === 0 ? 0 : scores.reduce((sum, score) => sum + score, 0) / scores.length,
+    meanHarmlessScore: scores.length === 0 ? 0 : average(scores),
   };
 }
 
@@ -189,7 +190,7 @@ function clampsByPosition({ edits }: FeatureBank, member: FeatureId, activations
   }));
 }
 
-/** At its largest clean activation, at every edited position. */
+/** At its mean clean activation where it is on, at every edited position: a single peak would write more than the feature ever is. */
 function clampEverywhere(
   { edits }: FeatureBank,
   member: FeatureId,
@@ -197,5 +198,5 @@ function clampEverywhere(
   positions: Positions,
 ): Clamp[] {
   const values = [...(activations.get(formatFeature(member))?.values() ?? [])];
-  return values.length === 0 ? [] : [{ edit: edits([member])[0]!, value: Math.max(...values), positions, suffix: '=' }];
+  return values.length === 0 ? [] : [{ edit: edits([member])[0]!, value: average(values), positions, suffix: '=' }];
 }

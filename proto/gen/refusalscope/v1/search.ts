@@ -763,7 +763,7 @@ export interface HydraFeature {
   nullLargest: number;
   /** p-value of |effect| <= min_effect, adjusted for all features that woke (Benjamini and Hochberg). */
   qValue: number;
-  /** Off alone, these wake it; with any one of them restored it sleeps. */
+  /** Off alone, these wake it; with any one of them restored it sleeps at half of the positions or more. */
   wakers: Feature[];
   /** Positions of the first prompt at which it is awake then, by kind. */
   awakeAtBos: number;
@@ -818,7 +818,7 @@ export interface SufficiencyArm {
   leftOnScore: number;
   /** All off, and these written at their clean activations, position by position. */
   putBackScore: number;
-  /** Harmless prompts that are refused once these are written into them at their largest clean activation. */
+  /** Harmless prompts that are refused once these are written into them at their mean clean activation where they are on. */
   harmlessRefused: number;
   meanHarmlessScore: number;
 }

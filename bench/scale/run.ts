@@ -4,14 +4,15 @@
  * large one that is there first and a small one that joins it. Prints a table; with `--json FILE` also writes the numbers.
  */
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Bus } from '../../shared/bus/bus.js';
 import { publishEvaluations } from '../../shared/bus/evaluation-work.js';
 import { connectNatsBus } from '../../shared/bus/nats/connect-nats-bus.js';
 import { createLogger } from '../../shared/log/create-logger.js';
-import { startNatsServer } from '../../test/fixtures/nats/nats-server.js';
+import { type NatsServer, startNatsServer } from '../../test/fixtures/nats/nats-server.js';
 import { STAND_IN_MODEL, standInRequest } from '../../test/fixtures/nats/stand-in-model.js';
 import { type StartedProcess, startProcess } from '../../test/fixtures/nats/start-process.js';
 
@@ -19,10 +20,13 @@ const WAIT_MS = 50;
 const BATCH = 32;
 const MEASURED_MS = 6_000;
 const WARM_MS = 2_000;
+// Of /proc/PID/stat on Linux.
+const MS_PER_TICK = 10;
 const WORKER = new URL('../../test/fixtures/nats/evaluation-worker.js', import.meta.url);
 
 interface Mesh {
   readonly bus: Bus;
+  readonly workerPids: readonly number[];
   readonly close: () => Promise<void>;
 }
 
@@ -39,6 +43,7 @@ const startMesh = async (url: string, workers: number): Promise<Mesh> => {
   const bus = await connectNatsBus({ servers: [url], namespace, logger: createLogger('scale', 'error') });
   return {
     bus,
+    workerPids: processes.map(({ pid }) => pid),
     close: async () => {
       await bus.close();
       await Promise.all(processes.map((one) => one.kill('SIGKILL')));
@@ -63,13 +68,16 @@ const runAudit = async (bus: Bus, requester: string, batches: number, signal?: A
   return answeredAt;
 };
 
-const measureThroughput = async (url: string, workers: number) => {
-  const mesh = await startMesh(url, workers);
+const measureThroughput = async (server: NatsServer, workers: number) => {
+  const mesh = await startMesh(server.url, workers);
+  const processes = [process.pid, server.pid ?? 0, ...mesh.workerPids];
   try {
     const linear = (workers * 1000) / WAIT_MS;
     const stop = AbortSignal.timeout(WARM_MS + MEASURED_MS);
     const batches = Math.ceil((linear * (WARM_MS + MEASURED_MS) * 1.2) / 1000);
+    const cpuBefore = cpuMsOf(processes);
     const answeredAt = await runAudit(mesh.bus, `throughput-${workers}`, batches, stop);
+    const cpuMs = cpuMsOf(processes) - cpuBefore;
     const counted = answeredAt.filter((at) => at >= WARM_MS && at < WARM_MS + MEASURED_MS).length;
     const batchesPerSecond = (counted * 1000) / MEASURED_MS;
     return {
@@ -78,11 +86,26 @@ const measureThroughput = async (url: string, workers: number) => {
       evaluations_per_s: batchesPerSecond * BATCH,
       linear_batches_per_s: linear,
       share_of_linear: batchesPerSecond / linear,
+      // Of server, requester and workers together: times batches_per_s it must stay below the machine's cores.
+      cpu_ms_per_batch: cpuMs / answeredAt.length,
+      load_average: loadavg()[0],
     };
   } finally {
     await mesh.close();
   }
 };
+
+/** User and system time since their start, in ms; 0 for one that is gone. */
+const cpuMsOf = (pids: readonly number[]): number =>
+  pids.reduce((sum, pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return sum + (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+    } catch {
+      return sum;
+    }
+  }, 0);
 
 const measureFairness = async (url: string) => {
   const workers = 8;
@@ -114,18 +137,18 @@ const { values } = parseArgs({
 const server = await startNatsServer();
 try {
   const throughput = [];
-  process.stdout.write('workers  batches/s  evaluations/s  share of linear\n');
+  process.stdout.write('workers  batches/s  evaluations/s  share of linear  CPU ms/batch\n');
   for (const workers of values.workers.split(',').map(Number)) {
-    const row = await measureThroughput(server.url, workers);
+    const row = await measureThroughput(server, workers);
     throughput.push(row);
     const cells = [
-      row.batches_per_s.toFixed(1),
-      row.evaluations_per_s.toFixed(0),
-      `${(row.share_of_linear * 100).toFixed(1)} %`,
+      String(workers).padStart(7),
+      row.batches_per_s.toFixed(1).padStart(9),
+      row.evaluations_per_s.toFixed(0).padStart(13),
+      `${(row.share_of_linear * 100).toFixed(1)} %`.padStart(15),
+      row.cpu_ms_per_batch.toFixed(2).padStart(12),
     ];
-    process.stdout.write(
-      `${String(workers).padStart(7)}  ${cells[0]!.padStart(9)}  ${cells[1]!.padStart(13)}  ${cells[2]!.padStart(15)}\n`,
-    );
+    process.stdout.write(`${cells.join('  ')}\n`);
   }
   const fairness = await measureFairness(server.url);
   process.stdout.write(`fairness ${JSON.stringify(fairness)}\n`);

@@ -2,6 +2,8 @@
 import { type CoordinatorServiceDefinition, ReportFormat } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { fault } from '../../shared/errors/fault.js';
 import type { ServiceHandlers } from '../../shared/rpc/start-server.js';
+import { mayReadCompletions, type Principal } from '../../shared/security/principal.js';
+import { withoutFirstWords } from '../../shared/security/redact-response.js';
 import { renderReport } from '../console/report/render-report.js';
 import type { Audits } from './audit/audits.js';
 import type { Report } from './report/report-type.js';
@@ -40,8 +42,8 @@ export const createCoordinatorService = (audits: Audits): ServiceHandlers<typeof
   async resumeAudit({ id }) {
     return { audit: encodeAudit(await audits.resume(id)) };
   },
-  async *getReport({ id, format }) {
-    const json = await audits.report(id);
+  async *getReport({ id, format }, { principal }) {
+    const json = reportFor(principal, await audits.report(id));
     const text = format === ReportFormat.REPORT_FORMAT_HTML ? renderReport(JSON.parse(json) as Report) : json;
     const bytes = Buffer.from(text, 'utf8');
     for (let i = 0; i < bytes.length; i += CHUNK_BYTES) yield { chunk: bytes.subarray(i, i + CHUNK_BYTES) };
@@ -50,3 +52,7 @@ export const createCoordinatorService = (audits: Audits): ServiceHandlers<typeof
     return { comparisonJson: JSON.stringify(await audits.compare(beforeId, afterId), null, 1) };
   },
 });
+
+/** The report as it is stored, or without the first words of prompts and answers for those who may not read them. */
+const reportFor = (principal: Principal | undefined, json: string): string =>
+  mayReadCompletions(principal) ? json : `${JSON.stringify(withoutFirstWords(JSON.parse(json)), null, 1)}\n`;

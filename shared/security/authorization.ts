@@ -108,7 +108,8 @@ async function* redacted<Response, Result>(
   try {
     for (;;) {
       const step = await steps.next();
-      if (step.done === true) return redactResponse(path, step.value);
+      // A unary method returns its response; a stream returns nothing.
+      if (step.done === true) return step.value === undefined ? step.value : redactResponse(path, step.value);
       yield redactResponse(path, step.value);
     }
   } finally {

@@ -3,36 +3,25 @@
  * name) and first words. Scores, verdicts, hashes and proofs stay. Reports are redacted where they are read.
  */
 import type { GenerateResponse } from '../../proto/gen/refusalscope/v1/inference.js';
-import type { CalibrateOpenersResponse, VerifyFlipsResponse } from '../../proto/gen/refusalscope/v1/search.js';
 
-type Redactor = (response: never) => unknown;
-
-const redactGenerate = (response: GenerateResponse): GenerateResponse => ({ ...response, text: '', tokenId: 0 });
-
-const withoutFirstWords = <Item extends { readonly judgement?: { firstWords: string } | undefined }>(
-  item: Item,
-): Item => (item.judgement === undefined ? item : { ...item, judgement: { ...item.judgement, firstWords: '' } });
-
-const redactCalibration = (response: CalibrateOpenersResponse): CalibrateOpenersResponse => {
-  if (response.event?.$case !== 'result') return response;
-  const { value } = response.event;
-  return { event: { $case: 'result', value: { ...value, baselines: value.baselines.map(withoutFirstWords) } } };
-};
-
-const redactFlips = (response: VerifyFlipsResponse): VerifyFlipsResponse => {
-  if (response.event?.$case !== 'result') return response;
-  const { value } = response.event;
-  return { event: { $case: 'result', value: { ...value, flips: value.flips.map(withoutFirstWords) } } };
-};
-
-const REDACTORS: Readonly<Record<string, Redactor>> = {
-  '/refusalscope.v1.InferenceService/Generate': redactGenerate,
-  '/refusalscope.v1.SearchService/CalibrateOpeners': redactCalibration,
-  '/refusalscope.v1.SearchService/VerifyFlips': redactFlips,
-};
+const GENERATE = '/refusalscope.v1.InferenceService/Generate';
+const SEARCH = '/refusalscope.v1.SearchService/';
 
 /** The response without text of answers; itself where its method shows none. */
 export const redactResponse = <Response>(path: string, response: Response): Response => {
-  const redact = REDACTORS[path];
-  return redact === undefined ? response : (redact(response as never) as Response);
+  if (path === GENERATE) {
+    const redacted: GenerateResponse = { ...(response as GenerateResponse), text: '', tokenId: 0 };
+    return redacted as Response;
+  }
+  // Judgements stand at several places of search's results, and in new ones tomorrow: they are found by their field.
+  return path.startsWith(SEARCH) ? (withoutFirstWords(response) as Response) : response;
+};
+
+/** A copy of plain messages and lists with every `firstWords` empty. Bytes and numbers are shared. */
+export const withoutFirstWords = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(withoutFirstWords);
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, name === 'firstWords' ? '' : withoutFirstWords(inner)]),
+  );
 };

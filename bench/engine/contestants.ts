@@ -4,7 +4,8 @@ import { InferenceServiceDefinition } from '../../proto/gen/refusalscope/v1/infe
 import type { EditBank } from '../../proto/gen/refusalscope/v1/types.js';
 import type { LayerEditsInput } from '../../services/inference/engine/edit-bank.js';
 import { startInferenceService } from '../../services/inference/start.js';
-import { type EngineThread, startEngineThread } from '../../services/inference/thread/start-engine-thread.js';
+import type { EngineThread } from '../../services/inference/thread/messages.js';
+import { startEngineThread } from '../../services/inference/thread/start-engine-thread.js';
 import { connect } from '../../shared/rpc/connect.js';
 import { encodeMask } from '../../shared/tensors/mask-bits.js';
 import { decodeMatrix } from '../../shared/tensors/matrix.js';

@@ -5,7 +5,7 @@ import { encodeMask } from '../../shared/tensors/mask-bits.js';
 import { readDesignRequest, readFitRequest } from './from-wire.js';
 import type { FitProgress } from './steps.js';
 import { streamProgress } from './stream-progress.js';
-import type { FitThread } from './thread/start-fit-thread.js';
+import type { FitThread } from './thread/thread-messages.js';
 import { toFitResult, toProgress } from './to-wire.js';
 
 export const createFmService = (thread: FitThread): BoundService =>

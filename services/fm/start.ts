@@ -4,8 +4,9 @@ import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
 import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
 import { startServer } from '../../shared/rpc/start-server.js';
+import { startJobThread } from '../../shared/threads/start-job-thread.js';
 import { createFmService } from './service.js';
-import { startFitThread } from './thread/start-fit-thread.js';
+import type { Jobs } from './thread/thread-messages.js';
 
 export interface FmServiceConfig {
   /** "host:port"; port 0 picks a free one. */
@@ -30,7 +31,12 @@ const DEFAULT_MAX_FITS = 16;
 export const startFmService = async (config: FmServiceConfig): Promise<RunningFmService> => {
   const { listen, maxFits = DEFAULT_MAX_FITS, logger = silentLogger, edge = localEdge } = config;
   let onThreadEnd: (problem: Error) => void = () => {};
-  const thread = startFitThread(maxFits, (problem) => onThreadEnd(problem));
+  const thread = await startJobThread<Jobs>({
+    entry: new URL('./thread/fit-thread.js', import.meta.url),
+    name: 'fm',
+    maxJobs: maxFits,
+    onEnd: (problem) => onThreadEnd(problem),
+  });
   const service = createFmService(thread);
   try {
     const server = await startServer({

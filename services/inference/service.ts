@@ -29,8 +29,7 @@ import {
 import type { LayerProof } from './engine/apply-edits.js';
 import type { EvaluationOutput } from './engine/pending-evaluation.js';
 import { streamOf } from './event-queue.js';
-import type { Jobs, MaskInput } from './thread/messages.js';
-import type { EngineThread } from './thread/start-engine-thread.js';
+import type { EngineThread, Jobs, MaskInput } from './thread/messages.js';
 import { createStreamDecoder, type StreamDecoder } from './tokenizer/stream-decoder.js';
 
 export interface InferenceParts extends Door {

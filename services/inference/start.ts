@@ -62,11 +62,11 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
     config.onLoading ?? (() => {}),
     (problem) => onThreadEnd(problem),
   );
-  const { spec, tuning } = engine;
+  const { spec, tuning, files } = engine.ready;
   logger.info({ model: modelName, layers: spec.nLayers, batchTokens: tuning.batchTokens }, 'model loaded');
   try {
-    const tokenizer = await openTokenizer(modelPath, engine.files[0]);
-    const provenance = await describeProvenance(config, engine.files, tokenizer);
+    const tokenizer = await openTokenizer(modelPath, files[0]);
+    const provenance = await describeProvenance(config, files, tokenizer);
     const service = createInferenceService({ modelName, spec, tokenizer, limits, engine, provenance, cacheBytes });
     const server = await startServer({
       address: config.listen,

@@ -13,8 +13,7 @@ import { formatFeature } from '../../shared/tensors/feature-name.js';
 import { decodeMatrix, encodeMatrix, encodeRow, type Matrix } from '../../shared/tensors/matrix.js';
 import { assertEditRequest } from './edit-request.js';
 import type { Admission, LayerEditRows, SaeSummary } from './sae-store.js';
-import type { SaeThread } from './thread/start-sae-thread.js';
-import type { PackedRows } from './thread/thread-messages.js';
+import type { PackedRows, SaeThread } from './thread/thread-messages.js';
 
 const MAX_ENCODE_ROWS = 4096;
 const MIN_ADMISSION_ROWS = 16;

@@ -5,9 +5,10 @@ import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
 import { startServer } from '../../shared/rpc/start-server.js';
 import { WeightDigests } from '../../shared/tensor-files/weight-digests.js';
+import { startJobThread } from '../../shared/threads/start-job-thread.js';
 import type { SaeChoice } from './find-saes.js';
 import { createSaeService } from './service.js';
-import { startSaeThread } from './thread/start-sae-thread.js';
+import type { Jobs } from './thread/thread-messages.js';
 
 export interface SaeServiceConfig {
   /** Folders of SAEs, or folders that hold such folders; one SAE a layer. */
@@ -32,6 +33,8 @@ export interface RunningSaeService {
   stop(): Promise<void>;
 }
 
+/** Calls that may wait for the thread at once. */
+const MAX_JOBS = 256;
 const DEFAULT_CACHE_BYTES = 512 << 20;
 
 /** Resolves once the SAEs are found and the server listens. Throws CONFIG_INVALID and the faults of unusable SAE folders. */
@@ -39,7 +42,13 @@ export const startSaeService = async (config: SaeServiceConfig): Promise<Running
   const { saeDirs, listen, cacheBytes = DEFAULT_CACHE_BYTES, choice = {}, logger = silentLogger } = config;
   const { edge = localEdge } = config;
   let onThreadEnd: (problem: Error) => void = () => {};
-  const thread = await startSaeThread({ saeDirs, choice, cacheBytes }, (problem) => onThreadEnd(problem));
+  const thread = await startJobThread<Jobs>({
+    entry: new URL('./thread/sae-thread.js', import.meta.url),
+    name: 'sae',
+    data: { saeDirs, choice, cacheBytes },
+    maxJobs: MAX_JOBS,
+    onEnd: (problem) => onThreadEnd(problem),
+  });
   const service = createSaeService(thread, new WeightDigests(config.digestDir));
   try {
     const server = await startServer({

@@ -2,9 +2,10 @@
  * The entry of the engine's thread: holds the model and answers jobs. onnxruntime blocks the thread it runs on, so everything that
  * touches it lives here, and the process's own event loop stays free for heartbeats and health checks.
  */
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { fault, isFault } from '../../../shared/errors/fault.js';
+import { workerData } from 'node:worker_threads';
+import { fault } from '../../../shared/errors/fault.js';
 import { decodeMask } from '../../../shared/tensors/mask-bits.js';
+import { type JobHandlers, serveJobs } from '../../../shared/threads/serve-jobs.js';
 import { capture } from '../engine/capture.js';
 import { crossEntropy } from '../engine/cross-entropy.js';
 import { createEditBank, type EditBank } from '../engine/edit-bank.js';
@@ -21,27 +22,16 @@ import type {
   BankInput,
   ComputeDtype,
   EngineOptions,
-  JobKind,
   Jobs,
+  LoadingEngine,
   MaskInput,
-  PlainFault,
-  Reply,
-  Request,
-  StartMessage,
+  ReadyEngine,
 } from './messages.js';
 
 /** Evaluations that walk the tree of states at once: enough to fill batches from several prompts. */
 const MAX_ACTIVE = 512;
 
-type Handlers = {
-  readonly [Kind in JobKind]: (
-    input: Jobs[Kind]['input'],
-    emit: (event: Jobs[Kind]['event']) => void,
-    signal: AbortSignal,
-  ) => Promise<Jobs[Kind]['output']>;
-};
-
-function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: StateCache): Handlers {
+function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: StateCache): JobHandlers<Jobs> {
   const banks = new BankCache();
   const resolve = (input: BankInput): EditBank => {
     if ('layers' in input) return banks.keep(createEditBank(input.layers, transformer.spec.dModel));
@@ -49,7 +39,7 @@ function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: S
   };
   const optional = (input: BankInput | undefined) => (input === undefined ? undefined : resolve(input));
   return {
-    evaluate: async ({ prompts, bank: bankInput, score, evaluations, firstTokenKl }, emit, signal) => {
+    evaluate: async ({ prompts, bank: bankInput, score, evaluations, firstTokenKl }, { emit, signal }) => {
       const bank = resolve(bankInput);
       const masked = evaluations.map(({ prompt, bits }) => ({ prompt, mask: decodeMask(bits, bank.size) }));
       const bankDigest = bank.digest;
@@ -58,20 +48,20 @@ function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: S
       await evaluator.evaluate({ prompts, bank, tree, evaluations: masked, firstTokenKl, onResults, signal });
       return { bankDigest };
     },
-    generate: async ({ bank: bankInput, ...input }, emit, signal) => {
+    generate: async ({ bank: bankInput, ...input }, { emit, signal }) => {
       const bank = optional(bankInput);
       const masks = input.masks.map((bits) => flagsOf(bits, bank));
       await generate(transformer, { ...input, masks, bank, onToken: emit, signal });
       return {};
     },
-    capture: async ({ bank: bankInput, positions, ...input }, emit, signal) => {
+    capture: async ({ bank: bankInput, positions, ...input }, { emit, signal }) => {
       const bank = optional(bankInput);
       const mask = flagsOf(input.mask, bank);
       const positionsOf = (length: number) => resolvePositions(positions, length);
       await capture(transformer, { ...input, mask, bank, positionsOf, onPrompt: emit, signal });
       return {};
     },
-    crossEntropy: async ({ bank: bankInput, ...input }, _emit, signal) => {
+    crossEntropy: async ({ bank: bankInput, ...input }, { signal }) => {
       const bank = optional(bankInput);
       const masks = input.masks.map((bits) => flagsOf(bits, bank));
       return crossEntropy(transformer, { ...input, masks, bank, signal });
@@ -98,74 +88,25 @@ function resolvePositions(wanted: readonly number[], length: number): number[] {
   });
 }
 
-const plain = (thrown: unknown): { fault: PlainFault } | { defect: Error } =>
-  isFault(thrown)
-    ? { fault: { code: thrown.code, message: thrown.message, details: thrown.details } }
-    : { defect: thrown instanceof Error ? thrown : new Error(String(thrown)) };
-
 /** Integer kernels are a way to hold the weights; 16-bit floats are a type to compute in. */
 function weightOptions(compute: ComputeDtype): WeightOptions {
   if (compute === 'int8' || compute === 'int4') return { mode: compute };
   return compute === 'float32' ? {} : { computeType: compute };
 }
 
-async function loadEngine(options: EngineOptions, report: (message: StartMessage) => void): Promise<Handlers> {
+await serveJobs<Jobs, ReadyEngine, LoadingEngine>(async (onLoading) => {
+  const options = workerData as EngineOptions;
   const model = openModel(options.modelPath, options.adapterPath);
   const { spec, weights } = model;
   const choice = createWeights(model, weightOptions(options.compute));
   const runtime = { threads: options.threads, device: options.device, ...choice.runtime };
   const transformer = await Transformer.create(spec, weights, choice.sink, runtime, (done, total) =>
-    report({ loading: { done, total } }),
+    onLoading({ done, total }),
   );
   choice.sink.close?.();
   const tuning = await tuneBatch(transformer);
   const cache = new StateCache(options.cacheBytes, spec.dModel);
   const evaluator = new Evaluator(transformer, cache, { batchTokens: tuning.batchTokens, maxActive: MAX_ACTIVE });
   const files = model.files.filter((file) => !model.adapter?.files.includes(file));
-  report({ ready: { spec, tuning, files } });
-  return createHandlers(transformer, evaluator, cache);
-}
-
-function serve(port: MessagePort, handlers: Handlers): void {
-  const running = new Map<number, { readonly controller: AbortController; ended: Promise<void> }>();
-  const stop = async (): Promise<void> => {
-    for (const { controller } of running.values()) controller.abort();
-    await Promise.allSettled([...running.values()].map(({ ended }) => ended));
-    // Nothing is left to do on this thread: it ends by itself, never in the middle of a run of the runtime.
-    port.close();
-  };
-  const reply = (message: Reply) => port.postMessage(message);
-  const run = async <Kind extends JobKind>(
-    id: number,
-    kind: Kind,
-    input: Jobs[Kind]['input'],
-    controller: AbortController,
-  ): Promise<void> => {
-    try {
-      const handler: Handlers[Kind] = handlers[kind];
-      const output = await handler(input, (event) => reply({ id, event }), controller.signal);
-      reply({ id, output });
-    } catch (thrown) {
-      reply({ id, ...plain(controller.signal.aborted ? fault('CANCELLED', 'The caller cancelled.') : thrown) });
-    } finally {
-      running.delete(id);
-    }
-  };
-  port.on('message', (request: Request) => {
-    if ('stop' in request) void stop();
-    else if ('cancel' in request) running.get(request.id)?.controller.abort();
-    else {
-      const controller = new AbortController();
-      running.set(request.id, { controller, ended: run(request.id, request.kind, request.input, controller) });
-    }
-  });
-}
-
-if (parentPort !== null) {
-  const port = parentPort;
-  try {
-    serve(port, await loadEngine(workerData as EngineOptions, (message) => port.postMessage(message)));
-  } catch (thrown) {
-    port.postMessage(plain(thrown));
-  }
-}
+  return { handlers: createHandlers(transformer, evaluator, cache), ready: { spec, tuning, files } };
+});

@@ -1,5 +1,5 @@
-/** What the process and the engine's thread say to each other: plain data, copied. */
-import type { Fault, FaultCode } from '../../../shared/errors/fault.js';
+/** The jobs of the engine's thread: plain data, copied. */
+import type { JobThread } from '../../../shared/threads/start-job-thread.js';
 import type { LayerProof } from '../engine/apply-edits.js';
 import type { LayerEditsInput } from '../engine/edit-bank.js';
 import type { ScoreSpec } from '../engine/opener-tree.js';
@@ -98,25 +98,6 @@ export interface EngineStatistics {
   readonly queued: number;
 }
 
-export type JobKind = keyof Jobs;
-
-export type Request =
-  | { readonly id: number; readonly kind: JobKind; readonly input: Jobs[JobKind]['input'] }
-  | { readonly id: number; readonly cancel: true }
-  | { readonly stop: true };
-
-export interface PlainFault {
-  readonly code: FaultCode;
-  readonly message: string;
-  readonly details: Fault['details'];
-}
-
-export type Reply =
-  | { readonly id: number; readonly event: Jobs[JobKind]['event'] }
-  | { readonly id: number; readonly output: Jobs[JobKind]['output'] }
-  | { readonly id: number; readonly fault: PlainFault }
-  | { readonly id: number; readonly defect: Error };
-
 export interface ReadyEngine {
   readonly spec: ModelSpec;
   readonly tuning: BatchTuning;
@@ -124,9 +105,10 @@ export interface ReadyEngine {
   readonly files: readonly string[];
 }
 
-/** Before the first reply: how far loading has come, and that it is done or failed. */
-export type StartMessage =
-  | { readonly loading: { readonly done: number; readonly total: number } }
-  | { readonly ready: ReadyEngine }
-  | { readonly fault: PlainFault }
-  | { readonly defect: Error };
+/** Blocks loaded so far, of all. */
+export interface LoadingEngine {
+  readonly done: number;
+  readonly total: number;
+}
+
+export type EngineThread = JobThread<Jobs, ReadyEngine>;

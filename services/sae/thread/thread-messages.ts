@@ -1,6 +1,6 @@
-/** What the process and the SAE thread say to each other: plain data, copied or transferred. */
-import type { Fault, FaultCode } from '../../../shared/errors/fault.js';
+/** The jobs of the SAE thread: plain data, copied. */
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
+import type { JobThread } from '../../../shared/threads/start-job-thread.js';
 import type { SaeChoice } from '../find-saes.js';
 import type { Neighbour } from '../nearest-features.js';
 import type { Admission, LayerEditRows, SaeSummary } from '../sae-store.js';
@@ -19,40 +19,18 @@ export interface PackedRows {
   readonly values: Float32Array;
 }
 
+interface Job<Input, Output> {
+  readonly input: Input;
+  readonly event: never;
+  readonly output: Output;
+}
+
 export interface Jobs {
-  list: { readonly input: Record<never, never>; readonly output: SaeSummary[] };
-  encode: {
-    readonly input: { layer: number; residual: Float32Array; width: number; features: readonly number[] };
-    readonly output: PackedRows;
-  };
-  nearest: { readonly input: { layer: number; vector: Float32Array; count: number }; readonly output: Neighbour[] };
-  editRows: { readonly input: { features: readonly FeatureId[] }; readonly output: LayerEditRows[] };
-  admit: {
-    readonly input: { layer: number; residual: Float32Array; width: number };
-    readonly output: Admission;
-  };
+  list: Job<Record<never, never>, SaeSummary[]>;
+  encode: Job<{ layer: number; residual: Float32Array; width: number; features: readonly number[] }, PackedRows>;
+  nearest: Job<{ layer: number; vector: Float32Array; count: number }, Neighbour[]>;
+  editRows: Job<{ features: readonly FeatureId[] }, LayerEditRows[]>;
+  admit: Job<{ layer: number; residual: Float32Array; width: number }, Admission>;
 }
 
-export type JobKind = keyof Jobs;
-
-export interface JobRequest<Kind extends JobKind = JobKind> {
-  readonly id: number;
-  readonly kind: Kind;
-  readonly input: Jobs[Kind]['input'];
-  /** One int32 in shared memory: 1 once the caller gave up. */
-  readonly cancelled: Int32Array;
-}
-
-export interface PlainFault {
-  readonly code: FaultCode;
-  readonly message: string;
-  readonly details: Fault['details'];
-}
-
-export type JobReply =
-  | { readonly id: number; readonly output: Jobs[JobKind]['output'] }
-  | { readonly id: number; readonly fault: PlainFault }
-  | { readonly id: number; readonly defect: Error };
-
-/** The first message of the thread: it has found its SAEs, or not. */
-export type ThreadStart = { readonly ready: true } | { readonly fault: PlainFault } | { readonly defect: Error };
+export type SaeThread = JobThread<Jobs>;

@@ -134,7 +134,7 @@ describe('FM service over gRPC', () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(await failureOf(requestOf(40))).toEqual([
       'BUSY',
-      expect.stringMatching(/2 fits are running; at most 2 may/),
+      expect.stringMatching(/The fm service has 2 jobs; at most 2 may wait/),
     ]);
     controller.abort();
     for (const outcome of await settled) expect(outcome).toMatchObject({ reason: { code: 'CANCELLED' } });

@@ -176,7 +176,8 @@ function checkSufficiency(
   const awake = simulate(mechanism, category, new Set()).awake;
   const written = new Set([...members].filter((name) => awake.has(name)));
   const leftOn = simulate(mechanism, category, others).score;
-  const putBack = simulate(mechanism, category, others, written).score;
+  const notWritten = new Set(all.filter((name) => !written.has(name)));
+  const putBack = simulate(mechanism, category, notWritten, written).score;
   const caused = simulate(mechanism, undefined, new Set(), written).score;
   return [
     report.set.leftOnScore > 0 === leftOn > 0,

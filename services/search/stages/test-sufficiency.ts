@@ -152,17 +152,17 @@ interface ArmParts {
 }
 
 async function tryArm(parts: ArmParts, set: readonly FeatureId[]): Promise<SufficiencyArm> {
-  const { scoring, prompt, harmless, features, all, activations, positions } = parts;
+  const { scoring, prompt, harmless, features, all } = parts;
   const members = new Set(set.map(formatFeature));
   const others = features.edits(all.filter((feature) => !members.has(formatFeature(feature))));
   const restored = createClamps(
     features.bank,
-    set.flatMap((member) => clampsByPosition(features, member, activations)),
+    set.flatMap((member) => clampsByPosition(parts, member)),
   );
   const putBack = joinBanks(features.bank, restored.bank);
   const written = createClamps(
     features.bank,
-    set.flatMap((member) => clampEverywhere(features, member, activations, positions)),
+    set.flatMap((member) => clampEverywhere(parts, member)),
   );
   const asks: Ask[] = [
     { prompt, bank: features.bank, on: others },
@@ -179,24 +179,22 @@ async function tryArm(parts: ArmParts, set: readonly FeatureId[]): Promise<Suffi
   };
 }
 
-/** One clamp a position of the prompt; behind it, in the answer, the feature is left as it comes. */
-function clampsByPosition({ edits }: FeatureBank, member: FeatureId, activations: ByPosition): Clamp[] {
-  const [edit] = edits([member]);
-  return [...(activations.get(formatFeature(member)) ?? [])].map(([position, value]) => ({
+/** One clamp a position, 0 where it is off in the clean prompt; behind the prompt, in the answer, the feature is left as it comes. */
+function clampsByPosition({ features, activations, prompt, positions }: ArmParts, member: FeatureId): Clamp[] {
+  const [edit] = features.edits([member]);
+  const own = activations.get(formatFeature(member));
+  return editedPositions(positions, prompt.tokens).map((position) => ({
     edit: edit!,
-    value,
+    value: own?.get(position) ?? 0,
     positions: { span: 'range', start: position, end: position + 1, includeBos: true },
     suffix: `@${position}`,
   }));
 }
 
 /** At its mean clean activation where it is on, at every edited position: a single peak would write more than the feature ever is. */
-function clampEverywhere(
-  { edits }: FeatureBank,
-  member: FeatureId,
-  activations: ByPosition,
-  positions: Positions,
-): Clamp[] {
+function clampEverywhere({ features, activations, positions }: ArmParts, member: FeatureId): Clamp[] {
   const values = [...(activations.get(formatFeature(member))?.values() ?? [])];
-  return values.length === 0 ? [] : [{ edit: edits([member])[0]!, value: average(values), positions, suffix: '=' }];
+  return values.length === 0
+    ? []
+    : [{ edit: features.edits([member])[0]!, value: average(values), positions, suffix: '=' }];
 }

@@ -5,6 +5,7 @@
 import { InferenceServiceDefinition } from '../../proto/gen/refusalscope/v1/inference.js';
 import { SaeServiceDefinition } from '../../proto/gen/refusalscope/v1/sae.js';
 import { connect } from '../../shared/rpc/connect.js';
+import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import { decodeMatrix, encodeMatrix } from '../../shared/tensors/matrix.js';
 import { readEmbeddedPrompts } from './prompt-file.js';
 
@@ -18,9 +19,13 @@ export interface AdmittedSae {
 }
 
 /** Admits the SAEs that cannot be used without; empty if all can. Throws the faults of the two services. */
-export const admitOpenSaes = async (inferenceAddress: string, saeAddress: string): Promise<AdmittedSae[]> => {
-  const inference = connect(InferenceServiceDefinition, inferenceAddress);
-  const sae = connect(SaeServiceDefinition, saeAddress);
+export const admitOpenSaes = async (
+  inferenceAddress: string,
+  saeAddress: string,
+  edge: Edge = localEdge,
+): Promise<AdmittedSae[]> => {
+  const inference = connect(InferenceServiceDefinition, inferenceAddress, { edge });
+  const sae = connect(SaeServiceDefinition, saeAddress, { edge });
   try {
     const { saes } = await sae.client.listSaes({});
     const open = saes.filter(({ editsExact, admission }) => !editsExact && (admission?.rows ?? 0) === 0);

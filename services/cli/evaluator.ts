@@ -9,6 +9,7 @@ import { SaeServiceDefinition } from '../../proto/gen/refusalscope/v1/sae.js';
 import type { EditBank, LayerEdits, ScoreSpec } from '../../proto/gen/refusalscope/v1/types.js';
 import { fault, isFault } from '../../shared/errors/fault.js';
 import { type Connection, connect } from '../../shared/rpc/connect.js';
+import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import { parseFeature } from '../../shared/tensors/feature-name.js';
 import { encodeMaskIndices } from '../../shared/tensors/mask-bits.js';
 import { encodePositions, formatPositions } from '../../shared/tensors/positions.js';
@@ -40,9 +41,14 @@ export class Evaluator {
     private readonly score: ScoreSpec,
   ) {}
 
-  static async open(inferenceAddress: string, saeAddress: string, openers: readonly string[]): Promise<Evaluator> {
-    const inference = connect(InferenceServiceDefinition, inferenceAddress);
-    const sae = connect(SaeServiceDefinition, saeAddress);
+  static async open(
+    inferenceAddress: string,
+    saeAddress: string,
+    openers: readonly string[],
+    edge: Edge = localEdge,
+  ): Promise<Evaluator> {
+    const inference = connect(InferenceServiceDefinition, inferenceAddress, { edge });
+    const sae = connect(SaeServiceDefinition, saeAddress, { edge });
     try {
       const { pieces } = await inference.client.tokenize({ pieces: [...openers, FIRST_TOKEN] });
       const iTokenId = pieces.at(-1)?.tokenIds[0];

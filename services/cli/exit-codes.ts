@@ -11,7 +11,11 @@ export const EXIT_CODES = {
     meaning: 'The audit ended without a report (failed, cancelled, or impossible on this model).',
   },
   UNAVAILABLE: { code: 5, meaning: 'A service or the model files cannot be reached at this moment.' },
-  CHECK_FAILED: { code: 6, meaning: '`doctor` found something that keeps RefusalScope from running.' },
+  CHECK_FAILED: {
+    code: 6,
+    meaning:
+      'A check failed: `doctor` found something that keeps RefusalScope from running, or `audit-log verify` a line that was changed.',
+  },
   INTERRUPTED: { code: 130, meaning: 'Ctrl-C. The checkpoint is written; the last line is the command that goes on.' },
 } as const;
 

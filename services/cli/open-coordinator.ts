@@ -2,7 +2,7 @@
 import { CoordinatorServiceDefinition } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { connect, type ServiceClient } from '../../shared/rpc/connect.js';
 import { startMesh } from '../mesh/start-mesh.js';
-import type { Output } from './console-output.js';
+import type { CommandContext } from './command-context.js';
 import { type MeshFlags, meshConfigOf } from './mesh-options.js';
 
 export interface OpenCoordinator {
@@ -16,8 +16,8 @@ export interface OpenCoordinator {
 // Long enough for a pod that is just starting.
 const READY_LIMIT_MS = 20_000;
 
-export const connectCoordinator = async (address: string): Promise<OpenCoordinator> => {
-  const connection = connect(CoordinatorServiceDefinition, address);
+export const connectCoordinator = async (address: string, { edges }: CommandContext): Promise<OpenCoordinator> => {
+  const connection = connect(CoordinatorServiceDefinition, address, { edge: edges.caller });
   try {
     await connection.waitUntilReady(READY_LIMIT_MS);
   } catch (thrown) {
@@ -29,14 +29,15 @@ export const connectCoordinator = async (address: string): Promise<OpenCoordinat
 
 export const startEmbeddedCoordinator = async (
   flags: MeshFlags,
-  commandLine: string,
-  output: Output,
+  { commandLine, output, edges }: CommandContext,
 ): Promise<OpenCoordinator> => {
   const config = await meshConfigOf(flags, output);
   output.note(`Starting five services for ${config.modelName} on loopback.`);
-  const mesh = await startMesh({ ...config, commandLine });
+  const mesh = await startMesh({ ...config, commandLine, edges });
   output.status('');
-  const connection = connect(CoordinatorServiceDefinition, mesh.coordinatorAddress);
+  const connection = connect(CoordinatorServiceDefinition, mesh.coordinatorAddress, {
+    edge: await edges.inside('cli'),
+  });
   const close = async () => {
     connection.close();
     await mesh.stop();

@@ -6,6 +6,7 @@ import { renderReport } from '../console/report/render-report.js';
 import type { AuditRecord } from '../coordinator/audit/audit-record.js';
 import type { Report } from '../coordinator/report/report-type.js';
 import { FileAuditStore } from '../coordinator/store/file-audit-store.js';
+import type { CommandContext } from './command-context.js';
 import { fetchReport } from './follow-audit.js';
 import { connectCoordinator } from './open-coordinator.js';
 
@@ -17,9 +18,14 @@ export interface WhereFlags {
 export const openStore = (stateDir: string): FileAuditStore => new FileAuditStore(join(stateDir, 'audits'));
 
 /** Throws AUDIT_UNKNOWN, and AUDIT_STATE without a report. */
-export const readReport = async (id: string, format: 'json' | 'html', where: WhereFlags): Promise<string> => {
+export const readReport = async (
+  id: string,
+  format: 'json' | 'html',
+  where: WhereFlags,
+  context: CommandContext,
+): Promise<string> => {
   if (where.connect !== undefined) {
-    const coordinator = await connectCoordinator(where.connect);
+    const coordinator = await connectCoordinator(where.connect, context);
     const wanted = format === 'html' ? ReportFormat.REPORT_FORMAT_HTML : ReportFormat.REPORT_FORMAT_JSON;
     return fetchReport(coordinator, id, wanted).finally(() => coordinator.close());
   }

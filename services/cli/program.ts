@@ -3,7 +3,9 @@ import { Command } from 'commander';
 import { projectVersion } from '../../shared/project/version.js';
 import type { CommandContext } from './command-context.js';
 import { addAuditCommand } from './commands/audit.js';
+import { addAuditLogCommand } from './commands/audit-log.js';
 import { addCompareCommand } from './commands/compare.js';
+import { addConfigCommand } from './commands/config.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addListCommand } from './commands/list.js';
@@ -25,6 +27,8 @@ const COMMANDS = [
   addServeCommand,
   addNumericsCommand,
   addDoctorCommand,
+  addConfigCommand,
+  addAuditLogCommand,
 ];
 
 export const createProgram = (context: CommandContext): Command => {

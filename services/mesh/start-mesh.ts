@@ -10,6 +10,7 @@ import type { ComputeDtype } from '../inference/thread/messages.js';
 import type { SaeChoice } from '../sae/find-saes.js';
 import { startSaeService } from '../sae/start.js';
 import { startSearchService } from '../search/start.js';
+import type { MeshEdges } from './mesh-edges.js';
 
 /** What is served: the files of a model and its SAEs. */
 export interface ModelFiles {
@@ -40,6 +41,8 @@ export interface MeshConfig extends ModelFiles {
   /** "host:port" of the console's web pages; absent: no console. */
   readonly consoleListen?: string | undefined;
   readonly commandLine?: string | undefined;
+  /** Certificates, authorization, traces; absent: loopback alone. */
+  readonly edges?: Pick<MeshEdges, 'inside' | 'outside'> | undefined;
   readonly onLoading?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -102,8 +105,17 @@ export const startMesh = async (config: MeshConfig): Promise<Mesh> => {
     const { inference, sae } = await startModelServices(config, started);
     const peers = { inferenceAddress: inference.address, saeAddress: sae.address };
     const logger = (name: string) => createLogger(name, config.logLevel);
-    const fm = await started.add(startFmService({ listen: LOOPBACK, logger: logger('fm') }));
-    const search = await started.add(startSearchService({ ...peers, listen: LOOPBACK, logger: logger('search') }));
+    const fm = await started.add(
+      startFmService({ listen: LOOPBACK, logger: logger('fm'), ...(await insideEdge(config, 'fm')) }),
+    );
+    const search = await started.add(
+      startSearchService({
+        ...peers,
+        listen: LOOPBACK,
+        logger: logger('search'),
+        ...(await insideEdge(config, 'search')),
+      }),
+    );
     const addresses = { ...peers, searchAddress: search.address, fmAddress: fm.address };
     const coordinator = await started.add(
       startCoordinatorService({
@@ -111,6 +123,9 @@ export const startMesh = async (config: MeshConfig): Promise<Mesh> => {
         listen: config.listen ?? LOOPBACK,
         stateDir: config.stateDir,
         logger: logger('coordinator'),
+        ...(config.listen === undefined
+          ? await insideEdge(config, 'coordinator')
+          : config.edges && { edge: await config.edges.outside('coordinator') }),
         ...(config.consoleListen !== undefined && { consoleListen: config.consoleListen }),
         ...(config.commandLine !== undefined && { commandLine: config.commandLine }),
       }),
@@ -124,12 +139,16 @@ export const startMesh = async (config: MeshConfig): Promise<Mesh> => {
   });
 };
 
+const insideEdge = async ({ edges }: MeshConfig, service: string) =>
+  edges === undefined ? {} : { edge: await edges.inside(service) };
+
 const startModelServices = async (config: MeshConfig, started: Started) => {
   const sae = await started.add(
     startSaeService({
       saeDirs: config.saeDirs,
       listen: LOOPBACK,
       logger: createLogger('sae', config.logLevel),
+      ...(await insideEdge(config, 'sae')),
       ...(config.saeChoice !== undefined && { choice: config.saeChoice }),
       ...(config.digestDir !== undefined && { digestDir: config.digestDir }),
     }),
@@ -142,6 +161,7 @@ const startModelServices = async (config: MeshConfig, started: Started) => {
       cacheBytes: config.cacheBytes,
       listen: LOOPBACK,
       logger: createLogger('inference', config.logLevel),
+      ...(await insideEdge(config, 'inference')),
       ...(config.adapterPath !== undefined && { adapterPath: config.adapterPath }),
       ...(config.compute !== undefined && { compute: config.compute }),
       ...(config.device !== undefined && { device: config.device }),

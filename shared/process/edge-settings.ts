@@ -29,10 +29,9 @@ export const EDGE_SHAPE = {
   REFUSALSCOPE_INSECURE: flag().prefault('0'),
   REFUSALSCOPE_AUDIT_LOG_DIR: z.string().optional(),
   REFUSALSCOPE_HEALTH_LISTEN: addressText().optional(),
-  // Telemetry; the first three are OpenTelemetry's own names.
+  // Telemetry; the first two are OpenTelemetry's own names.
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
   OTEL_EXPORTER_OTLP_PROTOCOL: z.enum(['grpc', 'http/json']).prefault('grpc'),
-  OTEL_EXPORTER_OTLP_HEADERS: secretText().optional(),
   REFUSALSCOPE_METRICS_LISTEN: addressText().optional(),
   REFUSALSCOPE_TRACE_RATIO: share().prefault('1'),
   // Limits.

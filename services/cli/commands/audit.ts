@@ -7,9 +7,10 @@ import { followAudit } from '../follow-audit.js';
 import { readLabelledFiles } from '../labelled-files.js';
 import { addModelFlags, addStateFlag, type MeshFlags, repeatModelFlags, wholeFlag } from '../mesh-options.js';
 import { connectCoordinator, startEmbeddedCoordinator } from '../open-coordinator.js';
+import { applyPreset, type PaperFlags, paperSettings } from '../paper-preset.js';
 import { chooseEmbeddedPairs, type PromptSet, readPromptFile } from '../prompt-file.js';
 
-interface AuditFlags extends MeshFlags, SpecFlags {
+interface AuditFlags extends MeshFlags, SpecFlags, PaperFlags {
   readonly prompts?: string;
   readonly harmful?: string;
   readonly harmless?: string;
@@ -48,9 +49,15 @@ Examples:
   $ npx refusalscope audit --prompts advbench.csv --text-column goal --max-prompts 20 --layers 9,13,17
   $ npx refusalscope audit --prompts p.jsonl --filter paper --positions all --out paper-run
   $ npx refusalscope audit --model DIR --sae DIR --harmful harmful_behaviors.csv --harmless alpaca_data.json
+  $ npx refusalscope audit --model DIR --sae DIR --preset paper --harmful advbench.csv --harmless alpaca_data.json
   $ npx refusalscope audit --prompts p.jsonl --connect 10.0.0.7:7000`,
     )
-    .action((flags: AuditFlags) => context.run(() => audit(flags, context)));
+    .action((flags: AuditFlags) =>
+      context.run(() => {
+        const isGiven = (flag: string) => command.getOptionValueSource(flag) === 'cli';
+        return audit(applyPreset(flags, flags.model, isGiven), context);
+      }),
+    );
 };
 
 const addSpecFlags = (command: Command): Command =>
@@ -65,6 +72,12 @@ const addSpecFlags = (command: Command): Command =>
       'file of harmless prompts, such as Alpaca; the larger file is drawn down to the smaller',
     )
     .option('--per-label <n>', 'prompts taken of each of the two files', wholeFlag(1, 5000))
+    .addOption(
+      new Option('--preset <name>', 'settings of arXiv 2509.09708 for all flags that are not given').choices(['paper']),
+    )
+    .option('--threshold <tau>', 'with --preset: change of p("I") above which a block is needed (default: 0.1)', Number)
+    .option('--top-features <list>', 'with --preset: features of stage 3 that are ablated together', numberList)
+    .option('--plain-text <file>', 'with --preset: texts for cross-entropy, a column text or lines of JSON')
     .option('--text-column <name>', 'column or key that holds the text')
     .option(
       '--max-prompts <n>',
@@ -94,14 +107,15 @@ const addSpecFlags = (command: Command): Command =>
     .option('--title <text>', 'a name for people')
     .option('--redact', 'leave the first words of prompts and answers out of the report');
 
-const audit = async (flags: AuditFlags, { output, commandLine }: CommandContext) => {
+const audit = async (flags: AuditFlags, context: CommandContext) => {
+  const { output } = context;
   const { prompts, added } = await readPrompts(flags);
   if (added > 0) output.note(`The file has no harmless prompts: ${added} of the embedded set were added.`);
-  const spec = buildSpec(prompts, flags);
+  const spec = buildSpec(prompts, flags, paperSettings(flags));
   const coordinator =
     flags.connect === undefined
-      ? await startEmbeddedCoordinator(flags, commandLine, output)
-      : await connectCoordinator(flags.connect);
+      ? await startEmbeddedCoordinator(flags, context)
+      : await connectCoordinator(flags.connect, context);
   try {
     const created = await coordinator.client.createAudit({ spec, requestId: flags.requestId ?? '' });
     const auditId = created.audit?.id ?? '';

@@ -19,26 +19,31 @@ export const addCompareCommand = (program: Command, context: CommandContext): vo
     .addHelpText('after', '\nExample:\n  $ npx refusalscope compare 20261123-181530-4f1c 20261124-090000-1a2b')
     .action((before: string, after: string, flags: WhereFlags) =>
       context.run(async () => {
-        context.output.result(await compare(before, after, flags));
+        context.output.result(await compare(before, after, flags, context));
         return 'OK' as const;
       }),
     );
 };
 
-const compare = async (beforeId: string, afterId: string, where: WhereFlags): Promise<string> => {
+const compare = async (
+  beforeId: string,
+  afterId: string,
+  where: WhereFlags,
+  context: CommandContext,
+): Promise<string> => {
   if (where.connect === undefined) {
-    const [before, after] = await Promise.all([readSide(beforeId, where), readSide(afterId, where)]);
+    const [before, after] = await Promise.all([readSide(beforeId, where, context), readSide(afterId, where, context)]);
     return JSON.stringify(compareReports(before, after), null, 1);
   }
-  const coordinator = await connectCoordinator(where.connect);
+  const coordinator = await connectCoordinator(where.connect, context);
   const { comparisonJson } = await coordinator.client
     .compareAudits({ beforeId, afterId })
     .finally(() => coordinator.close());
   return comparisonJson;
 };
 
-const readSide = async (id: string, where: WhereFlags): Promise<AuditedSide> => {
-  const report = JSON.parse(await readReport(id, 'json', where)) as Report;
+const readSide = async (id: string, where: WhereFlags, context: CommandContext): Promise<AuditedSide> => {
+  const report = JSON.parse(await readReport(id, 'json', where, context)) as Report;
   const stored = (await openStore(where.stateDir).readResult(id, 'directions')) as
     | { readonly result: StageResults['directions'] }
     | undefined;

@@ -67,10 +67,10 @@ const evaluate = async (flags: EvaluateFlags, context: CommandContext): Promise<
   const services = await openServices(flags, context);
   let failed = 0;
   try {
-    for (const { layer, reason } of await admitOpenSaes(services.inferenceAddress, services.saeAddress))
+    for (const { layer, reason } of await admitOpenSaes(services.inferenceAddress, services.saeAddress, services.edge))
       output.note(`SAE of layer ${layer}: ${reason}`);
     const openers = flags.opener ?? DEFAULT_OPENERS;
-    const evaluator = await Evaluator.open(services.inferenceAddress, services.saeAddress, openers);
+    const evaluator = await Evaluator.open(services.inferenceAddress, services.saeAddress, openers, services.edge);
     output.status('');
     try {
       for (let i = 0; i < asked.length; i += LINES_A_BATCH) {
@@ -123,13 +123,16 @@ const readClamps = (texts: readonly string[]): Map<string, number> =>
     }),
   );
 
-const openServices = async (flags: EvaluateFlags, { output }: CommandContext) => {
+const openServices = async (flags: EvaluateFlags, { output, edges }: CommandContext) => {
   const { inference, sae = [] } = flags;
-  if (inference === undefined) return startEvaluationServices(await meshConfigOf(flags, output));
+  if (inference === undefined) {
+    const started = await startEvaluationServices({ ...(await meshConfigOf(flags, output)), edges });
+    return { ...started, edge: await edges.inside('cli') };
+  }
   const [saeAddress] = sae;
   if (saeAddress === undefined || sae.length > 1)
     throw fault('CONFIG_INVALID', 'With --inference, --sae must be one address: that of the sae service.');
-  return { inferenceAddress: inference, saeAddress, stop: async () => undefined };
+  return { inferenceAddress: inference, saeAddress, edge: edges.caller, stop: async () => undefined };
 };
 
 /** Evaluates the sound lines together; the others keep their place and their error. */

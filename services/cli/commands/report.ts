@@ -29,9 +29,10 @@ export const addReportCommand = (program: Command, context: CommandContext): voi
     .action((id: string | undefined, flags: ReportFlags) => context.run(() => report(id, flags, context)));
 };
 
-const report = async (id: string | undefined, flags: ReportFlags, { output }: CommandContext) => {
+const report = async (id: string | undefined, flags: ReportFlags, context: CommandContext) => {
+  const { output } = context;
   const auditId = id ?? newestReported(await openStore(flags.stateDir).list());
-  const text = await readReport(auditId, flags.format === 'html' ? 'html' : 'json', flags);
+  const text = await readReport(auditId, flags.format === 'html' ? 'html' : 'json', flags, context);
   const shown = flags.format === 'text' ? formatSummary(JSON.parse(text) as Report).join('\n') : text.trimEnd();
   if (flags.output === undefined) output.result(shown);
   else await writeFile(flags.output, `${shown}\n`);

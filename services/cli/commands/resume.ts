@@ -28,11 +28,12 @@ export const addResumeCommand = (program: Command, context: CommandContext): voi
     .action((id: string | undefined, flags: ResumeFlags) => context.run(() => resume(id, flags, context)));
 };
 
-const resume = async (id: string | undefined, flags: ResumeFlags, { output, commandLine }: CommandContext) => {
+const resume = async (id: string | undefined, flags: ResumeFlags, context: CommandContext) => {
+  const { output } = context;
   const coordinator =
     flags.connect === undefined
-      ? await startEmbeddedCoordinator(flags, commandLine, output)
-      : await connectCoordinator(flags.connect);
+      ? await startEmbeddedCoordinator(flags, context)
+      : await connectCoordinator(flags.connect, context);
   try {
     const auditId = id ?? (await newestUnfinished(coordinator));
     const afterSequence = await lastSequence(coordinator, auditId);

@@ -20,17 +20,18 @@ export const addServeCommand = (program: Command, context: CommandContext): void
   addStateFlag(addModelFlags(command))
     .addHelpText(
       'after',
-      '\nAll addresses are printed. Loopback by default: there is no authentication.\n\n' +
+      '\nAll addresses are printed. Beyond loopback the coordinator asks for tokens or certificates: see docs/security.md.\n\n' +
         'Examples:\n  $ npx refusalscope serve\n  $ grpcurl -plaintext 127.0.0.1:7000 list\n' +
         '  $ npx refusalscope audit --connect 127.0.0.1:7000 --prompts p.jsonl',
     )
     .action((flags: ServeFlags) => context.run(() => serve(flags, context)));
 };
 
-const serve = async (flags: ServeFlags, { output, commandLine }: CommandContext) => {
+const serve = async (flags: ServeFlags, context: CommandContext) => {
+  const { output, commandLine } = context;
   const config = await meshConfigOf(flags, output);
   const consoleListen = flags.console === false ? undefined : flags.console;
-  const mesh = await startMesh({ ...config, listen: flags.listen, consoleListen, commandLine });
+  const mesh = await startMesh({ ...config, listen: flags.listen, consoleListen, commandLine, edges: context.edges });
   output.status('');
   output.result(`coordinator ${mesh.coordinatorAddress}`);
   output.result(`search      ${mesh.searchAddress}`);

@@ -32,7 +32,8 @@ export const addStartCommand = (program: Command, context: CommandContext): void
     .action((flags: StartFlags) => context.run(() => start(flags, context)));
 };
 
-const start = async (flags: StartFlags, { output, commandLine }: CommandContext) => {
+const start = async (flags: StartFlags, context: CommandContext) => {
+  const { output } = context;
   const prompts = await chooseEmbeddedPairs(flags.pairs);
   const title = `embedded model, ${flags.pairs} pairs`;
   const spec = buildSpec(prompts, {
@@ -42,7 +43,7 @@ const start = async (flags: StartFlags, { output, commandLine }: CommandContext)
     seed: flags.seed,
     title,
   });
-  const coordinator = await startEmbeddedCoordinator(flags, commandLine, output);
+  const coordinator = await startEmbeddedCoordinator(flags, context);
   try {
     const { audit } = await coordinator.client.createAudit({ spec });
     const auditId = audit?.id ?? '';

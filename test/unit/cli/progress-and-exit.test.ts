@@ -117,7 +117,7 @@ describe('help', () => {
 
   it('docs/cli.md has a section for each command', () => {
     const page = readFileSync(join(projectRoot, 'docs', 'cli.md'), 'utf8');
-    const sections = [...page.matchAll(/^## `refusalscope (\w+)/gm)].map((match) => match[1]);
+    const sections = [...page.matchAll(/^## `refusalscope ([\w-]+)/gm)].map((match) => match[1]);
     expect(sections).toEqual(program.commands.map((command) => command.name()));
   });
 });

@@ -1,5 +1,5 @@
 /** `npm run bench:truth`: every planted mechanism over several seeds, without and with noise. docs/truth.md explains the columns. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fault, isFault } from '../../shared/errors/fault.js';
@@ -21,6 +21,7 @@ function readOptions() {
       mechanism: { type: 'string', multiple: true },
       snr: { type: 'string', default: String(PUBLISHED_SNR) },
       only: { type: 'string' },
+      write: { type: 'boolean', default: false },
     },
   });
   const seeds = Number(values.seeds);
@@ -35,7 +36,7 @@ function readOptions() {
     readdirSync(MECHANISMS)
       .sort()
       .map((file) => join(MECHANISMS, file));
-  return { json: values.json, seeds, snr, only: values.only, files };
+  return { json: values.json, seeds, snr, only: values.only, write: values.write, files };
 }
 
 /** Without and with noise; one that states its own ratio only with it. */
@@ -45,7 +46,7 @@ const variantsOf = (mechanism: Mechanism, snr: number, only: string | undefined)
     : [...(only === 'noise' ? [] : [mechanism]), ...(only === 'clean' ? [] : [{ ...mechanism, snr }])];
 
 async function run(): Promise<void> {
-  const { json, seeds, snr, only, files } = readOptions();
+  const { json, seeds, snr, only, write, files } = readOptions();
   const results: MechanismResult[] = [];
   for (const mechanism of files.map(loadMechanism).flatMap((loaded) => variantsOf(loaded, snr, only))) {
     const result = await runMechanism(mechanism, seeds);
@@ -54,7 +55,22 @@ async function run(): Promise<void> {
     process.stderr.write(`${result.mechanism}${result.snr === undefined ? '' : ` at SNR ${result.snr}`}: ${flaws}\n`);
     if (json !== undefined) writeFileSync(json, `${JSON.stringify({ seeds, results }, undefined, 2)}\n`);
   }
-  process.stdout.write(`${printTable(results)}\n`);
+  const table = printTable(results);
+  process.stdout.write(`${table}\n`);
+  if (write) writePage(table, seeds);
+}
+
+const PAGE = join(projectRoot, 'docs', 'truth.md');
+const TABLE = /(<!-- truth table[^\n]*-->\n)[\s\S]*?(<!-- end of truth table -->)/;
+
+/** Replaces the table in docs/truth.md. */
+function writePage(table: string, seeds: number): void {
+  const text = readFileSync(PAGE, 'utf8');
+  if (!TABLE.test(text)) throw fault('CONFIG_INVALID', `${PAGE} has no place for the table any more.`);
+  writeFileSync(
+    PAGE,
+    text.replace(TABLE, (_, before, after) => `${before}${seeds} seeds each.\n\n${table}\n${after}`),
+  );
 }
 
 run().catch((problem: unknown) => {

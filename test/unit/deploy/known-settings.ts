@@ -13,6 +13,7 @@ import { loadInferenceConfig } from '../../../services/inference/config.js';
 import { loadSaeConfig } from '../../../services/sae/config.js';
 import { loadSearchConfig } from '../../../services/search/config.js';
 import type { Environment } from '../../../shared/config/load-config.js';
+import { assertEdgeSettings, type EdgeSettings } from '../../../shared/process/edge-settings.js';
 
 export interface LoadedSettings {
   readonly listen: string;
@@ -21,6 +22,7 @@ export interface LoadedSettings {
   readonly cacheBytes?: number;
   readonly modelName?: string;
   readonly modelPath?: string;
+  readonly edge: EdgeSettings;
 }
 
 export interface ServiceFacts {
@@ -38,7 +40,7 @@ export const SERVICES: Readonly<Record<string, ServiceFacts>> = {
 };
 
 /** Names that Node, its libraries or the model store read, in any service. */
-const RUNTIME_NAMES = /^(HOME|TMPDIR|XDG_CACHE_HOME|XDG_STATE_HOME|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|OTEL_[A-Z_]+)$/;
+const RUNTIME_NAMES = /^(HOME|TMPDIR|XDG_CACHE_HOME|XDG_STATE_HOME|NODE_OPTIONS|NODE_EXTRA_CA_CERTS)$/;
 
 export const isRuntimeName = (name: string): boolean => RUNTIME_NAMES.test(name);
 
@@ -60,13 +62,15 @@ export const readSettings = (service: string, environment: Environment): Setting
     ownKeys: () => [],
   });
   try {
-    return { settings: SERVICES[service]!.load(recorder), names };
+    const settings = SERVICES[service]!.load(recorder);
+    assertEdgeSettings(settings.edge);
+    return { settings, names };
   } catch (thrown) {
     return { fault: thrown instanceof Error ? thrown.message : String(thrown), names };
   }
 };
 
-/** The settings with every address to listen on left to its default. */
+/** Where it listens if no address is given. */
 export const readDefaultListen = (service: string, environment: Environment): string | undefined => {
   const without = Object.entries(environment).filter(([name]) => !name.endsWith('_LISTEN'));
   return readSettings(service, Object.fromEntries(without)).settings?.listen;

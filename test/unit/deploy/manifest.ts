@@ -111,6 +111,23 @@ export interface ScaledObject extends Manifest {
   };
 }
 
+export interface Certificate extends Manifest {
+  spec: {
+    secretName: string;
+    isCA?: boolean;
+    uris?: string[];
+    dnsNames?: string[];
+    usages?: string[];
+    duration?: string;
+    renewBefore?: string;
+    issuerRef: { kind?: string; name: string };
+  };
+}
+
+export interface ServiceMonitor extends Manifest {
+  spec: { selector: PodSelector; endpoints: { port?: string; path?: string }[] };
+}
+
 export const NAME_LABEL = 'app.kubernetes.io/name';
 
 const LONG_RUNNING = ['Deployment', 'StatefulSet'];
@@ -128,6 +145,8 @@ export const servicesOf = ofKind<Service>(['Service']);
 export const networkPoliciesOf = ofKind<NetworkPolicy>(['NetworkPolicy']);
 export const disruptionBudgetsOf = ofKind<DisruptionBudget>(['PodDisruptionBudget']);
 export const scaledObjectsOf = ofKind<ScaledObject>(['ScaledObject']);
+export const certificatesOf = ofKind<Certificate>(['Certificate']);
+export const serviceMonitorsOf = ofKind<ServiceMonitor>(['ServiceMonitor']);
 
 export const podOf = (workload: Workload): PodSpec => workload.spec.template.spec;
 

@@ -4,13 +4,20 @@ import { named } from './breaks/break.js';
 import { BREAKS_OF_NETWORK } from './breaks/break-network.js';
 import { BREAKS_OF_PODS } from './breaks/break-pods.js';
 import { BREAKS_OF_SETTINGS } from './breaks/break-settings.js';
+import { BREAKS_OF_TRUST } from './breaks/break-trust.js';
 import { BREAKS_OF_WORKLOADS } from './breaks/break-workloads.js';
 import { type Manifest, mainContainerOf, podOf, type Workload, workloadsOf } from './manifest.js';
 import { policyFaults } from './policy.js';
 import { hasKubectl, renderOverlay } from './render-overlay.js';
 import { schemaFaults } from './schema.js';
 
-const BREAKS = { ...BREAKS_OF_PODS, ...BREAKS_OF_SETTINGS, ...BREAKS_OF_NETWORK, ...BREAKS_OF_WORKLOADS };
+const BREAKS = {
+  ...BREAKS_OF_PODS,
+  ...BREAKS_OF_SETTINGS,
+  ...BREAKS_OF_NETWORK,
+  ...BREAKS_OF_TRUST,
+  ...BREAKS_OF_WORKLOADS,
+};
 
 describe.skipIf(!hasKubectl)('the policy finds (skipped where there is no kubectl)', () => {
   const rendered = hasKubectl ? renderOverlay('cpu') : [];

@@ -34,19 +34,29 @@ export const BREAKS_OF_SETTINGS: Breaks = {
     inContainer('coordinator', (container) => {
       container.ports!.pop();
     }),
-    /declares ports 7000 and listens on 7000,7080/,
+    /declares ports 7000,7080,7090 and listens on 7000,7080,7090,9464/,
   ],
   'a probe of another port': [
     inContainer('sae', (container) => {
       container.livenessProbe!.grpc!.port = 7001;
     }),
-    /sae livenessProbe: asks port 7001, the server is at 7002/,
+    /sae livenessProbe: asks port 7001, health is answered at 7090/,
   ],
   'a probe of another service': [
     inContainer('sae', (container) => {
       container.readinessProbe!.grpc!.service = 'refusalscope.v1.Sae';
     }),
-    /asks for refusalscope.v1.Sae, the server knows refusalscope.v1.SaeService/,
+    /asks for "refusalscope.v1.Sae", not for "refusalscope.v1.SaeService"/,
+  ],
+  'liveness that goes away with readiness': [
+    inContainer('sae', (container) => {
+      delete container.livenessProbe!.grpc!.service;
+    }),
+    /sae livenessProbe: asks for "", not for "liveness"/,
+  ],
+  'half of the certificate files': [
+    inSetting('fm', 'REFUSALSCOPE_TLS_KEY', undefined),
+    /the service would not start: [\s\S]*REFUSALSCOPE_TLS_KEY: set all of/,
   ],
   'no startup probe': [
     inContainer('inference', (container) => {

@@ -27,7 +27,7 @@ export const BREAKS_OF_WORKLOADS: Breaks = {
     inWorkload('search', (workload) => {
       podOf(workload).terminationGracePeriodSeconds = 10;
     }),
-    /search: is killed after 10 s/,
+    /search: may take 35 s to stop, is killed after 10 s/,
   ],
   'no pause before it stops': [
     inContainer('search', (container) => {

@@ -2,6 +2,7 @@
  * Who may speak to whom: the edges that the settings of the services name, each allowed on both sides, and no other. An edge is written
  * "search -> inference:7001".
  */
+import { portOf } from '../known-settings.js';
 import {
   environmentOf,
   type Manifest,
@@ -32,7 +33,7 @@ export const networkFaults = (manifests: readonly Manifest[]): string[] => {
   return [
     ...calls.faults,
     ...deniedByDefault(policies),
-    ...difference('into', ingress, [...calls.edges, ...OUTSIDE_CALLERS]),
+    ...difference('into', ingress, [...calls.edges, ...OUTSIDE_CALLERS, ...scrapes(manifests)]),
     ...difference('out of', egress, [
       ...calls.edges,
       ...callers.map((caller) => `${caller} -> ${DNS}`),
@@ -59,6 +60,13 @@ const callsOf = (manifests: readonly Manifest[]): { edges: string[]; faults: str
   }
   return { edges, faults };
 };
+
+/** Prometheus, where a service gives metrics. */
+const scrapes = (manifests: readonly Manifest[]): string[] =>
+  serversOf(manifests).flatMap((workload) => {
+    const listen = environmentOf(mainContainerOf(workload)).REFUSALSCOPE_METRICS_LISTEN;
+    return listen === undefined ? [] : [`namespace monitoring -> ${workload.metadata.name}:${portOf(listen)}`];
+  });
 
 const deniedByDefault = (policies: readonly NetworkPolicy[]): string[] => {
   const denies = policies.some(

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EMBEDDED_MODEL } from '../../../../shared/model-store/embedded-model.js';
 import { projectRoot } from '../../../../shared/project/root.js';
+import { LIVENESS } from '../../../../shared/rpc/start-server.js';
 import {
   hostOf,
   isRuntimeName,
@@ -71,14 +72,19 @@ const doubled = (container: Container): string[] => {
 
 const portFaults = (about: string, service: string, container: Container, settings: LoadedSettings): string[] => {
   const port = portOf(settings.listen);
-  const listened = [port, ...(settings.consoleListen === undefined ? [] : [portOf(settings.consoleListen)])];
+  const { REFUSALSCOPE_HEALTH_LISTEN: health, REFUSALSCOPE_METRICS_LISTEN: metrics } = settings.edge;
+  const listened = [settings.listen, settings.consoleListen, health, metrics].flatMap((address) =>
+    address === undefined ? [] : [portOf(address)],
+  );
   const declared = (container.ports ?? []).map(({ containerPort }) => containerPort);
   const usual = readDefaultListen(service, environmentOf(container));
   const { fullName } = SERVICES[service]!;
-  const probes: [string, GrpcProbe | undefined][] = [
-    ['startupProbe', container.startupProbe],
-    ['readinessProbe', container.readinessProbe],
-    ['livenessProbe', container.livenessProbe],
+  // The kubelet's own gRPC probes know no TLS.
+  const asked = settings.edge.REFUSALSCOPE_TLS_CERT === undefined ? settings.listen : (health ?? 'none:0');
+  const probes: [string, GrpcProbe | undefined, string][] = [
+    ['startupProbe', container.startupProbe, ''],
+    ['readinessProbe', container.readinessProbe, fullName],
+    ['livenessProbe', container.livenessProbe, LIVENESS],
   ];
   return [
     ...said(about, [
@@ -86,22 +92,16 @@ const portFaults = (about: string, service: string, container: Container, settin
       [usual !== undefined && portOf(usual) === port, `listens on port ${port}, not on its usual one (${usual})`],
       [sameNumbers(declared, listened), `declares ports ${declared} and listens on ${listened}`],
     ]),
-    ...probes.flatMap(([name, probe]) =>
+    ...probes.flatMap(([name, probe, wanted]) =>
       said(`${about} ${name}`, [
         [probe?.grpc !== undefined, 'there is none by gRPC'],
         [
-          probe?.grpc === undefined || probe.grpc.port === port,
-          `asks port ${probe?.grpc?.port}, the server is at ${port}`,
+          probe?.grpc === undefined || probe.grpc.port === portOf(asked),
+          `asks port ${probe?.grpc?.port}, health is answered at ${portOf(asked)}`,
         ],
-        [
-          ['', undefined, fullName].includes(probe?.grpc?.service),
-          `asks for ${probe?.grpc?.service}, the server knows ${fullName}`,
-        ],
+        [(probe?.grpc?.service ?? '') === wanted, `asks for "${probe?.grpc?.service ?? ''}", not for "${wanted}"`],
       ]),
     ),
-    ...said(about, [
-      [container.readinessProbe?.grpc?.service === fullName, 'readiness does not ask for the service by its name'],
-    ]),
   ];
 };
 

@@ -1,7 +1,7 @@
 /** Workloads, Services, disruption budgets and the autoscaler fit together. */
 import { evaluationQueueName } from '../../../../shared/bus/evaluation-work.js';
 import { createSubjects } from '../../../../shared/bus/subjects.js';
-import { portOf, readSettings, serviceOfArgs } from '../known-settings.js';
+import { type LoadedSettings, portOf, readSettings, serviceOfArgs } from '../known-settings.js';
 import {
   disruptionBudgetsOf,
   environmentOf,
@@ -17,8 +17,8 @@ import {
 } from '../manifest.js';
 import { said } from './hardening.js';
 
-/** shared/rpc/run-process.ts: how long a process may take to stop. */
-const STOP_LIMIT_S = 25;
+/** shared/process/run-process.ts: what a process may take to stop after the grace time of its calls. */
+const STOP_MARGIN_S = 10;
 const GPU = 'nvidia.com/gpu';
 
 export const workloadFaults = (manifests: readonly Manifest[]): string[] => [
@@ -49,9 +49,9 @@ const selectorFaults = (workload: Workload, manifests: readonly Manifest[]): str
   const service = servicesOf(manifests).find(({ spec }) => spec.selector[NAME_LABEL] === label);
   const budget = disruptionBudgetsOf(manifests).find(({ spec }) => spec.selector.matchLabels?.[NAME_LABEL] === label);
   const container = mainContainerOf(workload);
-  const target = service?.spec.ports[0];
+  const target = service?.spec.ports.find((port) => port.name === 'grpc');
   const named = container.ports?.find((port) => port.name === target?.targetPort)?.containerPort;
-  const { settings } = readSettings(serviceOfArgs(container.args) ?? 'fm', environmentOf(container));
+  const settings = settingsOf(workload);
   return said(`${workload.kind} ${name}`, [
     [workload.spec.selector?.matchLabels[NAME_LABEL] === label, 'does not select its own pods'],
     [service !== undefined, 'has no Service'],
@@ -67,10 +67,14 @@ const stopFaults = (workload: Workload): string[] => {
   const { terminationGracePeriodSeconds = 30 } = podOf(workload);
   const preStop = mainContainerOf(workload).lifecycle?.preStop;
   const pause = preStop?.sleep?.seconds ?? 0;
+  const takesS = pause + (settingsOf(workload)?.edge.REFUSALSCOPE_GRACE_S ?? 0) + STOP_MARGIN_S;
   return said(`${workload.kind} ${workload.metadata.name}`, [
     [pause > 0, 'stops listening before endpoints forget it'],
     [preStop?.exec === undefined, 'runs a command before it stops: the image has no shell'],
-    [terminationGracePeriodSeconds >= pause + STOP_LIMIT_S, `is killed after ${terminationGracePeriodSeconds} s`],
+    [
+      terminationGracePeriodSeconds >= takesS,
+      `may take ${takesS} s to stop, is killed after ${terminationGracePeriodSeconds} s`,
+    ],
   ]);
 };
 
@@ -99,8 +103,7 @@ const singletonFaults = (workload: Workload): string[] => {
 const scalingFaults = ({ metadata, spec }: ScaledObject, manifests: readonly Manifest[]): string[] => {
   const target = serversOf(manifests).find((workload) => workload.metadata.name === spec.scaleTargetRef.name);
   if (target === undefined) return [`ScaledObject ${metadata.name}: there is no ${spec.scaleTargetRef.name}`];
-  const container = mainContainerOf(target);
-  const { settings } = readSettings(serviceOfArgs(container.args) ?? 'fm', environmentOf(container));
+  const settings = settingsOf(target);
   const subjects = createSubjects('refusal');
   const stream = subjects.workStream(evaluationQueueName(settings?.modelName ?? 'none'));
   const [trigger] = spec.triggers;
@@ -112,4 +115,11 @@ const scalingFaults = ({ metadata, spec }: ScaledObject, manifests: readonly Man
     [trigger?.metadata.stream === stream, `looks at ${trigger?.metadata.stream}, the queue is ${stream}`],
     [trigger?.metadata.consumer === subjects.workConsumer, `looks at consumer ${trigger?.metadata.consumer}`],
   ]);
+};
+
+/** Undefined if the service would not start; another part of the policy says so. */
+const settingsOf = (workload: Workload): LoadedSettings | undefined => {
+  const container = mainContainerOf(workload);
+  const service = serviceOfArgs(container.args);
+  return service === undefined ? undefined : readSettings(service, environmentOf(container)).settings;
 };

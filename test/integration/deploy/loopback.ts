@@ -1,0 +1,78 @@
+/**
+ * Moves a rendered mesh to this machine: every address becomes a free port of loopback, every mounted path a folder here. Everything
+ * else of a container's environment stays as it was rendered, and nothing is added to it.
+ */
+import { createServer } from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { projectRoot } from '../../../shared/project/root.js';
+import { type Container, environmentOf, type Manifest, NAME_LABEL, servicesOf } from '../../unit/deploy/manifest.js';
+
+export interface Places {
+  /** Folder of this run: volumes that start empty. */
+  readonly scratch: string;
+  readonly natsUrl: string;
+}
+
+/** What to start for one container. */
+export interface LoopbackProcess {
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export class Loopback {
+  private readonly ports = new Map<string, number>();
+
+  constructor(
+    private readonly manifests: readonly Manifest[],
+    private readonly places: Places,
+  ) {}
+
+  /** The port here of a workload's container port; the same at every call. */
+  async portOf(workload: string, port: number): Promise<number> {
+    const key = `${workload}:${port}`;
+    const known = this.ports.get(key) ?? (await freePort());
+    this.ports.set(key, known);
+    return known;
+  }
+
+  async processOf(workload: string, container: Container): Promise<LoopbackProcess> {
+    const environment: Record<string, string> = {};
+    for (const [name, value] of Object.entries(environmentOf(container))) {
+      environment[name] = await this.move(workload, container, name, value);
+    }
+    return { args: container.args ?? [], environment };
+  }
+
+  private async move(workload: string, container: Container, name: string, value: string): Promise<string> {
+    if (value.startsWith('/')) return this.pathOf(workload, container, value);
+    if (/^(nats|tls):\/\/nats[.:]/.test(value)) return this.places.natsUrl;
+    const [, host, port] = /^([\w.-]+):(\d+)$/.exec(value) ?? [];
+    if (host === undefined) return value;
+    if (name.endsWith('_LISTEN')) return `127.0.0.1:${await this.portOf(workload, Number(port))}`;
+    const service = servicesOf(this.manifests).find(({ metadata }) => metadata.name === host.split('.')[0]);
+    const target = service?.spec.selector[NAME_LABEL];
+    return target === undefined ? value : `127.0.0.1:${await this.portOf(target, Number(port))}`;
+  }
+
+  /** The image is this project; the model volume is the cache of whoever runs this; other volumes are folders of this run. */
+  private pathOf(workload: string, container: Container, path: string): string {
+    if (path.startsWith('/app/')) return join(projectRoot, path.slice('/app/'.length));
+    const mount = container.volumeMounts?.find(({ mountPath }) => `${path}/`.startsWith(`${mountPath}/`));
+    if (mount === undefined) return path;
+    const below = path.slice(mount.mountPath.length);
+    if (mount.name === 'models') return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), below);
+    return join(this.places.scratch, workload, mount.name, below);
+  }
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      probe.close(() => resolve(port));
+    });
+  });

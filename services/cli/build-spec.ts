@@ -1,5 +1,5 @@
 /** Flags and prompts as the spec of an audit. What a flag leaves open stays 0 or empty: the coordinator fills in its defaults. */
-import type { AuditSpec } from '../../proto/gen/refusalscope/v1/coordinator.js';
+import type { AuditSpec, PaperSettings } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { FilterMethod } from '../../proto/gen/refusalscope/v1/search.js';
 import { PromptLabel } from '../../proto/gen/refusalscope/v1/types.js';
 import { encodePositions, parsePositions } from '../../shared/tensors/positions.js';
@@ -28,7 +28,11 @@ export const FILTERS = {
 } as const;
 
 /** Throws REQUEST_INVALID for positions that cannot be read. */
-export const buildSpec = (prompts: readonly CliPrompt[], flags: SpecFlags): AuditSpec => ({
+export const buildSpec = (
+  prompts: readonly CliPrompt[],
+  flags: SpecFlags,
+  paper?: PaperSettings | undefined,
+): AuditSpec => ({
   model: '',
   title: flags.title ?? '',
   prompts: prompts.map(({ id, text, label, category }) => ({
@@ -49,4 +53,5 @@ export const buildSpec = (prompts: readonly CliPrompt[], flags: SpecFlags): Audi
   maxNewTokens: flags.answerTokens ?? 0,
   openers: [...(flags.opener ?? [])],
   redactAnswers: flags.redact ?? false,
+  ...(paper !== undefined && { paper }),
 });

@@ -16,6 +16,7 @@ import { dormantSection } from './sections/dormant.js';
 import { headlineSection } from './sections/headline.js';
 import { interactionsSection } from './sections/interactions.js';
 import { minimalSetsSection } from './sections/minimal-sets.js';
+import { paperSection } from './sections/paper.js';
 import { promptsSection } from './sections/prompts.js';
 import { provenanceSection } from './sections/provenance.js';
 import { saesSection } from './sections/saes.js';
@@ -34,7 +35,8 @@ export const REPORT_POLICY = [
   "form-action 'none'",
 ].join('; ');
 
-const SECTIONS: readonly ((report: Report) => Section)[] = [
+/** One that has nothing to show leaves itself out. */
+const SECTIONS: readonly ((report: Report) => Section | undefined)[] = [
   headlineSection,
   warningsSection,
   baselineSection,
@@ -46,6 +48,7 @@ const SECTIONS: readonly ((report: Report) => Section)[] = [
   dormantSection,
   controlsSection,
   verificationSection,
+  paperSection,
   saesSection,
   provenanceSection,
 ];
@@ -57,7 +60,7 @@ export function renderReport(report: Report): string {
       'REQUEST_INVALID',
       `This report has the schema "${report.schema}": this version shows "${REPORT_SCHEMA}". Show it with the version that made it.`,
     );
-  const sections = SECTIONS.map((section) => section(report));
+  const sections = SECTIONS.flatMap((section) => section(report) ?? []);
   const title = report.audit.title || `Audit ${report.audit.id}`;
   return markup`<!doctype html>
 <html lang="en">

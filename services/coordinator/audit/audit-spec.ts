@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { fault } from '../../../shared/errors/fault.js';
 import type { Positions } from '../../../shared/tensors/positions.js';
+import type { PaperSettings } from './paper-settings.js';
 
 export type PromptInput =
   | { readonly text: string }
@@ -41,6 +42,8 @@ export interface AuditSpec {
   /** Empty: calibrated. */
   readonly openers: readonly string[];
   readonly redactAnswers: boolean;
+  /** Present: the stages run as in arXiv 2509.09708. */
+  readonly paper?: PaperSettings;
 }
 
 /** The defaults that the proto promises for fields left at zero. */

@@ -11,7 +11,7 @@ import { describeStage } from '../stages/describe.js';
 import { admitAgain } from '../stages/saes.js';
 import type { StageContext } from '../stages/stage.js';
 import type { StageName, StageResults } from '../stages/stage-results.js';
-import { STAGES } from '../stages/stages.js';
+import { stagesOf } from '../stages/stages.js';
 import type { AuditStore } from '../store/audit-store.js';
 import type { AuditFact } from './audit-event.js';
 import type { AuditRecord, AuditStateName } from './audit-record.js';
@@ -82,7 +82,8 @@ const runStages = async (
   const environment: StageEnvironment = { auditId: id, spec, store, peers, memory, signal, concurrency, emit };
   const results = {} as StageResults;
   const warnings: ReportWarning[] = [];
-  for (const [i, stage] of STAGES.entries()) {
+  const stages = stagesOf(spec);
+  for (const [i, stage] of stages.entries()) {
     signal.throwIfAborted();
     const stored = await loadStage(environment, stage.name);
     if (stored !== undefined && stage.name === 'describe') {
@@ -91,7 +92,7 @@ const runStages = async (
     if (stored !== undefined && stage.name === 'saes') await admitAgain(quietContext(environment), results.describe);
     if (stored === undefined) {
       await update({ stage: stage.name });
-      emit({ kind: 'stage-started', stage: stage.name, number: i + 1, stages: STAGES.length });
+      emit({ kind: 'stage-started', stage: stage.name, number: i + 1, stages: stages.length });
     }
     const outcome: StageOutcome<StageName> = stored ?? (await runStage(environment, stage, results));
     Object.assign(results, { [stage.name]: outcome.result });

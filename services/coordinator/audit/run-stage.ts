@@ -27,7 +27,7 @@ export interface StageEnvironment {
 }
 
 export interface StageOutcome<Name extends StageName> {
-  readonly result: StageResults[Name];
+  readonly result: Required<StageResults>[Name];
   readonly warnings: readonly ReportWarning[];
   readonly seconds: number;
   readonly evaluations: number;

@@ -3,6 +3,7 @@
  * report-type.ts in both directions, or the project does not compile. Prevents: a report that its own schema refuses.
  */
 import { z } from 'zod';
+import { paperSchema } from './paper-schema.js';
 import { REPORT_SCHEMA, type Report } from './report-type.js';
 
 const text = z.string();
@@ -333,6 +334,7 @@ export const reportSchema = object({
   dormant: list(dormant),
   interactions,
   controls,
+  paper: paperSchema.optional(),
   categories: list(category),
   warnings: list(object({ code: text, text })),
   notes: list(text),

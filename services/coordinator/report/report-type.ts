@@ -5,6 +5,7 @@
  * words (none if the spec says redactAnswers). docs/report.md explains each field for readers.
  */
 
+import type { PaperFacts } from './paper-facts.js';
 import type {
   ControlArmName,
   ControlsFacts,
@@ -49,6 +50,8 @@ export interface Report {
   readonly dormant: readonly DormantFacts[];
   readonly interactions: Interactions;
   readonly controls: ControlsFacts;
+  /** Only of an audit with the paper's settings. */
+  readonly paper?: PaperFacts;
   readonly categories: readonly CategoryFacts[];
   readonly warnings: readonly ReportWarning[];
   /** Sentences that belong under every quotation of this report (such as that the model is a model organism). */

@@ -19,6 +19,7 @@ export const describeStage: Stage<'describe'> = {
       spec.layers,
       saes.map((sae) => sae.layer),
       served.nLayers,
+      spec.paper !== undefined,
     );
     for (const sae of saes) assertWidth(sae.layer, sae.dIn, served.dModel);
     const facts = saes.map((sae) => decodeSae(sae, layers.includes(sae.layer))).sort((a, b) => a.layer - b.layer);
@@ -54,7 +55,13 @@ export const describeStage: Stage<'describe'> = {
     `${model.name} (${model.architecture}, ${model.nLayers} layers, width ${model.dModel}); layers searched: ${layers.join(', ')}`,
 };
 
-const chooseLayers = (asked: readonly number[], loaded: readonly number[], nLayers: number): number[] => {
+/** The paper searches every layer. */
+const chooseLayers = (
+  asked: readonly number[],
+  loaded: readonly number[],
+  nLayers: number,
+  every: boolean,
+): number[] => {
   const missing = asked.filter((layer) => !loaded.includes(layer));
   if (missing.length > 0) {
     throw fault(
@@ -62,7 +69,7 @@ const chooseLayers = (asked: readonly number[], loaded: readonly number[], nLaye
       `No SAE is loaded for layer ${missing.join(', ')}. SAEs are loaded for layers ${[...loaded].sort((a, b) => a - b).join(', ')}.`,
     );
   }
-  const chosen = asked.length > 0 ? [...asked] : loaded.filter((layer) => layer < SEARCHED_DEPTH * nLayers);
+  const chosen = asked.length > 0 ? [...asked] : loaded.filter((layer) => every || layer < SEARCHED_DEPTH * nLayers);
   if (chosen.length === 0) {
     throw fault('AUDIT_IMPOSSIBLE', `No SAE is loaded for a layer below ${SEARCHED_DEPTH} of ${nLayers} layers.`);
   }

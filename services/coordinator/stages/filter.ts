@@ -1,6 +1,7 @@
 /** Stage "filter": a 1-minimal set for each searched prompt, several prompts at once so that inference can fill its batches. */
 import type { MinimalSet } from '../../../proto/gen/refusalscope/v1/search.js';
 import { encodePositions } from '../../../shared/tensors/positions.js';
+import type { PaperSettings } from '../audit/paper-settings.js';
 import { drainCall } from '../peers/drain-call.js';
 import { decodeMinimalSet } from '../peers/from-wire.js';
 import { encodeDirection, encodeFilterMethod, encodePrompt, encodeScore } from '../peers/to-wire.js';
@@ -20,6 +21,7 @@ export const filterStage: Stage<'filter'> = {
       growth: [...spec.growth],
       positions: encodePositions(spec.positions),
       method: encodeFilterMethod(spec.filterMethod),
+      ...paperFilter(spec.paper),
     };
     const sets = await context.forEachPrompt(searchPrompts(spec, earlier), async (prompt, call) => {
       const seed = derivedSeed(spec.seed, `filter/${prompt.id}`);
@@ -43,3 +45,6 @@ export const filterStage: Stage<'filter'> = {
     return `minimal sets for ${found.length} of ${sets.length} prompts${spread}`;
   },
 };
+
+const paperFilter = (paper: PaperSettings | undefined) =>
+  paper && { blockSize: paper.blockSize, threshold: paper.threshold, seeds: paper.seeds };

@@ -36,7 +36,7 @@ export const fitActivations = async (
 };
 
 /** [prompts, features]: the largest activation over the positions from the instruction on. */
-const poolActivations = async (
+export const poolActivations = async (
   context: StageContext,
   { describe }: StageResults,
   features: readonly string[],

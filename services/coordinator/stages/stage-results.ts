@@ -1,4 +1,5 @@
 /** What each stage leaves behind: plain JSON, written to the checkpoint and read by later stages and the report. */
+import type { PaperFacts } from '../report/paper-facts.js';
 import type {
   Candidates,
   ControlsFacts,
@@ -64,6 +65,8 @@ export interface StageResults {
   readonly dormant: { readonly prompts: readonly DormantFacts[] };
   readonly interactions: Interactions;
   readonly controls: ControlsFacts;
+  /** Only where the spec has the paper's settings. */
+  readonly paper?: PaperFacts;
 }
 
 export type StageName = keyof StageResults;

@@ -25,7 +25,7 @@ export interface StageContext {
 
 export interface Stage<Name extends StageName> {
   readonly name: Name;
-  run(context: StageContext, earlier: StageResults): Promise<StageResults[Name]>;
+  run(context: StageContext, earlier: StageResults): Promise<Required<StageResults>[Name]>;
   /** One sentence for people, without prompt text. */
-  summarize(result: StageResults[Name]): string;
+  summarize(result: Required<StageResults>[Name]): string;
 }

@@ -11,6 +11,7 @@ import {
   type FilterMethodName,
   SPEC_DEFAULTS,
 } from '../audit/audit-spec.js';
+import { decodePaperSettings } from '../audit/paper-settings.js';
 
 /** Throws REQUEST_INVALID or PROMPT_EMPTY, naming the field. */
 export const decodeSpec = (wire: WireSpec | undefined): AuditSpec => {
@@ -32,6 +33,7 @@ export const decodeSpec = (wire: WireSpec | undefined): AuditSpec => {
     maxNewTokens: wire.maxNewTokens || SPEC_DEFAULTS.maxNewTokens,
     openers: [...wire.openers],
     redactAnswers: wire.redactAnswers,
+    ...(wire.paper !== undefined && { paper: decodePaperSettings(wire.paper) }),
   });
 };
 

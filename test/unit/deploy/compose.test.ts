@@ -3,7 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { createContext } from '../../../services/cli/command-context.js';
+import { createOutput } from '../../../services/cli/console-output.js';
+import { createProgram } from '../../../services/cli/program.js';
 import { projectRoot } from '../../../shared/project/root.js';
+import { assertConsoleMayListen, assertMayListen } from '../../../shared/rpc/listen-policy.js';
 import { parseDockerfile } from './dockerfile.js';
 import { isRuntimeName, portOf, readSettings, SERVICES, serviceOfArgs } from './known-settings.js';
 import { fetchedTo } from './policy/settings.js';
@@ -17,6 +21,7 @@ interface ComposeService {
   readonly security_opt: readonly string[];
   readonly command?: readonly string[];
   readonly hostname?: string;
+  readonly network_mode?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly healthcheck?: { readonly test: readonly string[] };
@@ -33,6 +38,13 @@ const file = parse(readFileSync(join(projectRoot, 'deploy/compose.yaml'), 'utf8'
 const services = Object.entries(file.services);
 const meshed = services.filter(([, { command }]) => serviceOfArgs(command) !== undefined);
 const { stages } = parseDockerfile(readFileSync(join(projectRoot, 'deploy/Dockerfile'), 'utf8'));
+
+/** Options of `refusalscope serve`, such as "--listen". */
+const serveOptions = (): string[] => {
+  const context = createContext(createOutput(process.stdout, process.stderr), 'serve', () => undefined);
+  const serve = createProgram(context).commands.find((command) => command.name() === 'serve');
+  return (serve?.options ?? []).map((option) => option.long ?? '');
+};
 
 describe('the compose file', () => {
   test('runs the five services, each once', () => {
@@ -93,15 +105,31 @@ describe('the compose file', () => {
 
   test('ports are published on loopback alone, and only those of the coordinator', () => {
     const published = services.flatMap(([name, { ports = [] }]) => ports.map((port) => `${name} ${port}`));
-    expect(published.every((line) => / 127\.0\.0\.1:/.test(line))).toBe(true);
-    expect(new Set(published.map((line) => line.split(' ')[0]))).toEqual(new Set(['coordinator', 'all-in-one']));
+    expect(published).toEqual(['coordinator 127.0.0.1:7000:7000', 'coordinator 127.0.0.1:7080:7080']);
   });
 
-  test.each(['coordinator', 'all-in-one'])('the console of %s listens on the name of its container', (name) => {
-    const { hostname, environment, command } = file.services[name]!;
-    const listen =
-      environment?.REFUSALSCOPE_CONSOLE_LISTEN ?? command?.find((part) => part.startsWith('--console='))?.slice(10);
-    expect(listen).toBe(`${hostname}:7080`);
+  test('whoever listens beyond loopback says that the network keeps others out', () => {
+    for (const [, { command, environment }] of meshed) {
+      const { listen, consoleListen, edge } = readSettings(serviceOfArgs(command)!, environment ?? {}).settings!;
+      const policy = { authenticates: false, allowsInsecure: edge.REFUSALSCOPE_INSECURE };
+      expect(() => assertMayListen(listen, policy)).not.toThrow();
+      expect(() => assertConsoleMayListen(consoleListen ?? '127.0.0.1:0', policy)).not.toThrow();
+    }
+  });
+
+  test('all in one is on the network of its host, and listens on loopback there', () => {
+    const { network_mode, command } = file.services['all-in-one']!;
+    expect(network_mode).toBe('host');
+    const addresses = command!.filter((part) => /^--(listen|console)=/.test(part));
+    expect(addresses).toEqual(['--listen=127.0.0.1:7000', '--console=127.0.0.1:7080']);
+    const known = serveOptions();
+    const options = command!.filter((part) => part.startsWith('--')).map((part) => part.split('=')[0]!);
+    expect(options.filter((option) => !known.includes(option))).toEqual([]);
+  });
+
+  test('the console of the coordinator listens on the name of its container, so that it answers to that and localhost alone', () => {
+    const { hostname, environment } = file.services.coordinator!;
+    expect(environment!.REFUSALSCOPE_CONSOLE_LISTEN).toBe(`${hostname}:7080`);
   });
 
   test('builds targets that the Dockerfile has, waits for services that there are, and mounts volumes that it declares', () => {

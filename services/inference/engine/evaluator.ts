@@ -36,8 +36,6 @@ interface Caller {
 
 /** Evaluations admitted from one caller before the next caller's turn. */
 const TURN = 16;
-/** A batch takes in passages down to this share of its longest one: the rest would be padding. */
-const MIN_FILL = 0.6;
 
 export class Evaluator {
   private readonly callers: Caller[] = [];
@@ -210,12 +208,18 @@ export class Evaluator {
     }
   }
 
-  /** The longest first, as many as fit the budget without much padding. */
+  /**
+   * Passages of one shape, of the shape that most have, as many as fit the budget. Without padding the arithmetic of a row is the same
+   * whatever else is in the batch, so that a score never depends on what was evaluated beside it.
+   */
   private chooseBatch(here: readonly Passage[]): Passage[] {
-    const sorted = [...here].sort((a, b) => b.count - a.count);
-    const width = sorted[0].count;
-    const fit = Math.max(1, Math.floor(this.options.batchTokens / width));
-    return sorted.slice(0, fit).filter(({ count }) => count >= MIN_FILL * width);
+    const byShape = new Map<string, Passage[]>();
+    for (const passage of here) {
+      const shape = `${passage.node.start} ${passage.count}`;
+      byShape.set(shape, [...(byShape.get(shape) ?? []), passage]);
+    }
+    const [most] = [...byShape.values()].sort((a, b) => b.length - a.length);
+    return most.slice(0, Math.max(1, Math.floor(this.options.batchTokens / most[0].count)));
   }
 
   private scoredRowsOf(passage: Passage): Finished {

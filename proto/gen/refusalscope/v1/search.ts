@@ -224,7 +224,7 @@ export interface DirectionSearch {
   selected?:
     | number
     | undefined;
-  /** Index into directions of each layer's best position by bypass score, one a layer, ascending. */
+  /** Index into directions of each layer's best position, the one that induces most, one a layer, ascending. */
   bestByLayer: number[];
   harmfulFit: number;
   harmlessFit: number;
@@ -245,7 +245,7 @@ export interface ScoredDirection {
   induceScore: number;
   /** Mean KL(clean || ablated) of the first answer token on held-out harmless prompts, nats. */
   kl: number;
-  /** Why it cannot be selected: "layer", "kl", "induce", "not-finite"; empty if it can. */
+  /** Why it cannot be selected: "layer", "kl", "induce", "not-finite", or "not-scored" (beyond the budget; its scores are NaN); empty if it can. */
   rejected: string[];
 }
 

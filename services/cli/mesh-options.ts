@@ -11,8 +11,9 @@ import { defaultStateDir } from '../coordinator/start.js';
 import { COMPUTE_TYPES, type ComputeDtype } from '../inference/thread/messages.js';
 import type { MeshConfig, ModelFiles } from '../mesh/start-mesh.js';
 import type { Output } from './console-output.js';
+import { type JudgeFlags, judgeArguments, judgeOf } from './judge-options.js';
 
-export interface MeshFlags {
+export interface MeshFlags extends JudgeFlags {
   readonly model?: string;
   readonly adapter?: string;
   /** Folders of SAEs. */
@@ -79,6 +80,7 @@ export const repeatModelFlags = (flags: MeshFlags): string => {
   if (flags.compute !== undefined && flags.compute !== 'float32') parts.push('--compute', flags.compute);
   if (flags.device !== undefined && flags.device !== 'cpu') parts.push('--device', quote(flags.device));
   if (flags.modelName !== undefined) parts.push('--model-name', quote(flags.modelName));
+  parts.push(...judgeArguments(flags).map(quote));
   if (flags.stateDir !== defaultStateDir()) parts.push('--state-dir', quote(flags.stateDir));
   return parts.map((part) => ` ${part}`).join('');
 };
@@ -95,6 +97,7 @@ export const meshConfigOf = async (flags: MeshFlags, output: Output): Promise<Me
   },
   // Hashing an 8B model again at every start would take longer than loading it.
   digestDir: cacheFolderOf(process.env),
+  judge: judgeOf(flags),
   compute: flags.compute,
   device: flags.device,
   threads: flags.threads,

@@ -9,6 +9,7 @@ import { startInferenceService } from '../inference/start.js';
 import type { ComputeDtype } from '../inference/thread/messages.js';
 import type { SaeChoice } from '../sae/find-saes.js';
 import { startSaeService } from '../sae/start.js';
+import type { EndpointJudgeConfig } from '../search/judge/endpoint-judge.js';
 import { startSearchService } from '../search/start.js';
 import type { MeshEdges } from './mesh-edges.js';
 
@@ -29,6 +30,8 @@ export interface MeshConfig extends ModelFiles {
   readonly compute?: ComputeDtype | undefined;
   /** "cpu", or an execution provider. Default "cpu". */
   readonly device?: string | undefined;
+  /** A classifier that judges answers. Default: the built-in phrases. */
+  readonly judge?: EndpointJudgeConfig | undefined;
   /** Where digests of weight files are kept; absent: in memory alone. */
   readonly digestDir?: string | undefined;
   readonly threads: number;
@@ -113,6 +116,7 @@ export const startMesh = async (config: MeshConfig): Promise<Mesh> => {
         ...peers,
         listen: LOOPBACK,
         logger: logger('search'),
+        ...(config.judge !== undefined && { judge: config.judge }),
         ...(await insideEdge(config, 'search')),
       }),
     );

@@ -1,5 +1,12 @@
 /** Settings of the search service, from the environment and the settings file. */
-import { addressText, type Environment, loadConfig, wholeNumber } from '../../shared/config/load-config.js';
+import {
+  addressText,
+  type Environment,
+  loadConfig,
+  secretText,
+  wholeNumber,
+  z,
+} from '../../shared/config/load-config.js';
 import { EDGE_SHAPE, type EdgeSettings } from '../../shared/process/edge-settings.js';
 import type { SearchServiceConfig } from './start.js';
 
@@ -9,6 +16,10 @@ export const SEARCH_SETTINGS = {
   REFUSALSCOPE_SAE_ADDRESS: addressText().prefault('127.0.0.1:7002'),
   REFUSALSCOPE_SEARCH_LISTEN: addressText().prefault('127.0.0.1:7003'),
   REFUSALSCOPE_DIRECTION_BUDGET: wholeNumber(1, 10_000_000).optional(),
+  REFUSALSCOPE_JUDGE_URL: z.string().optional(),
+  REFUSALSCOPE_JUDGE_MODEL: z.string().max(256).prefault('judge'),
+  REFUSALSCOPE_JUDGE_KEY: secretText().optional(),
+  REFUSALSCOPE_SEND_ANSWERS_TO_JUDGE: z.enum(['true', 'false']).prefault('false'),
 };
 
 /** Throws CONFIG_INVALID with every faulty setting. */
@@ -22,6 +33,14 @@ export const loadSearchConfig = (
     listen: settings.REFUSALSCOPE_SEARCH_LISTEN,
     ...(settings.REFUSALSCOPE_DIRECTION_BUDGET !== undefined && {
       directionBudget: settings.REFUSALSCOPE_DIRECTION_BUDGET,
+    }),
+    ...(settings.REFUSALSCOPE_JUDGE_URL !== undefined && {
+      judge: {
+        url: settings.REFUSALSCOPE_JUDGE_URL,
+        model: settings.REFUSALSCOPE_JUDGE_MODEL,
+        key: settings.REFUSALSCOPE_JUDGE_KEY,
+        sendAnswers: settings.REFUSALSCOPE_SEND_ANSWERS_TO_JUDGE === 'true',
+      },
     }),
     edge: settings,
   };

@@ -2,6 +2,7 @@
 import { SearchServiceDefinition } from '../../proto/gen/refusalscope/v1/search.js';
 import { type BoundService, bindService } from '../../shared/rpc/start-server.js';
 import { DEFAULT_BUDGET } from './directions/score-directions.js';
+import type { AnswerJudge } from './judge/answer-judge.js';
 import type { RefusalModel } from './model/model-port.js';
 import type { SaeSource } from './model/sae-port.js';
 import type { SearchContext } from './model/scoring.js';
@@ -31,6 +32,8 @@ export interface SearchPeers {
   readonly saes: SaeSource;
   /** Evaluations that the scoring of directions may spend, about. Default DEFAULT_BUDGET. */
   readonly directionBudget?: number;
+  /** Of answers under a set. Default: the built-in phrases. */
+  readonly judge?: AnswerJudge;
 }
 
 type Stage<Request, Result> = (context: SearchContext, request: Request) => Promise<Result>;

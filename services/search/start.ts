@@ -7,6 +7,7 @@ import { connect } from '../../shared/rpc/connect.js';
 import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
 import { startServer } from '../../shared/rpc/start-server.js';
+import { createEndpointJudge, type EndpointJudgeConfig } from './judge/endpoint-judge.js';
 import { createSearchService } from './service.js';
 import { createInferenceModel } from './wire/inference-client.js';
 import { createSaeSource } from './wire/sae-client.js';
@@ -19,6 +20,8 @@ export interface SearchServiceConfig {
   readonly listen: string;
   /** Evaluations that the scoring of directions may spend, about. */
   readonly directionBudget?: number;
+  /** A classifier that judges answers under a set. Default: the built-in phrases, and no answer leaves. */
+  readonly judge?: EndpointJudgeConfig;
   readonly logger?: Logger;
   readonly limits?: Partial<ServerLimits>;
   readonly middleware?: readonly ServerMiddleware[];
@@ -34,6 +37,7 @@ export interface RunningSearchService {
 /** Resolves once the server listens. Throws CONFIG_INVALID if it cannot. */
 export const startSearchService = async (config: SearchServiceConfig): Promise<RunningSearchService> => {
   const { edge = localEdge } = config;
+  const judge = config.judge === undefined ? undefined : createEndpointJudge(config.judge);
   const inference = connect(InferenceServiceDefinition, config.inferenceAddress, { edge });
   const sae = connect(SaeServiceDefinition, config.saeAddress, { edge });
   const close = () => {
@@ -43,6 +47,7 @@ export const startSearchService = async (config: SearchServiceConfig): Promise<R
   const peers = {
     model: createInferenceModel(inference.client),
     saes: createSaeSource(sae.client),
+    ...(judge !== undefined && { judge }),
     ...(config.directionBudget !== undefined && { directionBudget: config.directionBudget }),
   };
   try {

@@ -4,6 +4,7 @@ import { fault } from '../../../shared/errors/fault.js';
 import { buildSpec, FILTERS, type SpecFlags } from '../build-spec.js';
 import type { CommandContext } from '../command-context.js';
 import { followAudit } from '../follow-audit.js';
+import { addJudgeFlags } from '../judge-options.js';
 import { readLabelledFiles } from '../labelled-files.js';
 import { addModelFlags, addStateFlag, type MeshFlags, repeatModelFlags, wholeFlag } from '../mesh-options.js';
 import { connectCoordinator, startEmbeddedCoordinator } from '../open-coordinator.js';
@@ -37,7 +38,7 @@ export const addAuditCommand = (program: Command, context: CommandContext): void
     .option('--out <dir>', 'where report.json and report.html go', 'refusalscope-report')
     .option('--connect <address>', 'use the coordinator at host:port instead of starting services here')
     .option('--request-id <id>', 'the same id with the same spec gives the same audit');
-  addStateFlag(addModelFlags(command))
+  addJudgeFlags(addStateFlag(addModelFlags(command)))
     .addHelpText(
       'after',
       `

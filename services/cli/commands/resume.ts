@@ -4,6 +4,7 @@ import { AuditState } from '../../../proto/gen/refusalscope/v1/coordinator.js';
 import { fault } from '../../../shared/errors/fault.js';
 import type { CommandContext } from '../command-context.js';
 import { followAudit } from '../follow-audit.js';
+import { addJudgeFlags } from '../judge-options.js';
 import { addModelFlags, addStateFlag, type MeshFlags, repeatModelFlags } from '../mesh-options.js';
 import { connectCoordinator, type OpenCoordinator, startEmbeddedCoordinator } from '../open-coordinator.js';
 
@@ -19,7 +20,7 @@ export const addResumeCommand = (program: Command, context: CommandContext): voi
     .argument('[id]', 'the audit (default: the newest that has not succeeded)')
     .option('--out <dir>', 'where report.json and report.html go', 'refusalscope-report')
     .option('--connect <address>', 'use the coordinator at host:port instead of starting services here');
-  addStateFlag(addModelFlags(command))
+  addJudgeFlags(addStateFlag(addModelFlags(command)))
     .addHelpText(
       'after',
       '\nServe the same model files as before: a checkpoint is not continued with others.\n\n' +

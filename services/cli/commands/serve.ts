@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import { startMesh } from '../../mesh/start-mesh.js';
 import type { CommandContext } from '../command-context.js';
+import { addJudgeFlags } from '../judge-options.js';
 import { addModelFlags, addStateFlag, type MeshFlags, meshConfigOf } from '../mesh-options.js';
 
 interface ServeFlags extends MeshFlags {
@@ -17,7 +18,7 @@ export const addServeCommand = (program: Command, context: CommandContext): void
     .option('--listen <address>', "the coordinator's host:port", '127.0.0.1:7000')
     .option('--console <address>', "the console's host:port", '127.0.0.1:7080')
     .option('--no-console', 'serve no web pages');
-  addStateFlag(addModelFlags(command))
+  addJudgeFlags(addStateFlag(addModelFlags(command)))
     .addHelpText(
       'after',
       '\nAll addresses are printed. Beyond loopback the coordinator asks for tokens or certificates: see docs/security.md.\n\n' +

@@ -3,6 +3,7 @@
  * A stage gets a context and gives a result; it never knows whom it reports to.
  */
 import { fault } from '../../../shared/errors/fault.js';
+import type { AnswerJudge } from '../judge/answer-judge.js';
 import { createEvaluator, type EvaluationRecord, type Evaluator, type PreparedPrompt } from './evaluator.js';
 import type { ModelFacts, Prompt, RefusalModel, ScoreSpec } from './model-port.js';
 import type { SaeSource } from './sae-port.js';
@@ -21,6 +22,8 @@ export interface StageProgress {
 export interface SearchContext {
   readonly model: RefusalModel;
   readonly saes: SaeSource;
+  /** Of answers under a set. Default: the built-in phrases. */
+  readonly judge?: AnswerJudge;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: StageProgress) => void;
   readonly onEvaluation: (record: EvaluationRecord) => void;

@@ -3,7 +3,8 @@
 import { fault } from '../../../shared/errors/fault.js';
 import type { FeatureId } from '../../../shared/tensors/feature-name.js';
 import type { Positions } from '../../../shared/tensors/positions.js';
-import { type Judgement, judgeAnswer, type Verdict } from '../judge/judge.js';
+import { phraseJudge } from '../judge/answer-judge.js';
+import type { Judgement, Verdict } from '../judge/judge.js';
 import { throwIfAborted } from '../model/evaluator.js';
 import { createFeatureBank } from '../model/feature-bank.js';
 import type { LayerProof, Prompt } from '../model/model-port.js';
@@ -57,10 +58,14 @@ export async function verifyFlips(context: SearchContext, request: VerifyFlipsRe
     const prompts = cases.map(({ prompt }) => prompt);
     const on = cases.map(({ set }) => edits(set));
     const generate = { prompts, edits: { bank, on }, maxNewTokens: request.maxNewTokens };
-    for (const [i, answer] of (await context.model.generate(generate, context.signal)).entries()) {
-      const judgement = judgeAnswer(answer.pieces.join(''), answer.tokenIds.length);
-      flips.push({ promptId: prompts[i]!.id, judgement, proof: answer.proof });
-    }
+    const answers = await context.model.generate(generate, context.signal);
+    const read = answers.map(({ pieces, tokenIds }, i) => {
+      const { input } = prompts[i]!;
+      const prompt = input.kind === 'text' ? input.text : undefined;
+      return { prompt, answer: pieces.join(''), answerTokens: tokenIds.length };
+    });
+    for (const [i, judgement] of (await (context.judge ?? phraseJudge)(read, context.signal)).entries())
+      flips.push({ promptId: prompts[i]!.id, judgement, proof: answers[i]!.proof });
     const counted = { evaluations: 0, evaluationsReused: 0 };
     context.onProgress({ stage: 'verify', done: flips.length, total: request.cases.length, ...counted });
   }

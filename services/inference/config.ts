@@ -16,6 +16,7 @@ export const INFERENCE_SETTINGS = {
   REFUSALSCOPE_DEVICE: z.string().max(32).prefault('cpu'),
   REFUSALSCOPE_COMPUTE: z.enum(COMPUTE_TYPES).prefault('float32'),
   REFUSALSCOPE_CACHE_MB: wholeNumber(16, 1 << 20).prefault('384'),
+  REFUSALSCOPE_ENGINE_STALL_S: wholeNumber(1, 86_400).prefault('300'),
 };
 
 /** Throws CONFIG_INVALID with every faulty setting. */
@@ -33,6 +34,7 @@ export const loadInferenceConfig = (
     compute: settings.REFUSALSCOPE_COMPUTE,
     digestDir: cacheFolderOf({ ...environment }),
     cacheBytes: settings.REFUSALSCOPE_CACHE_MB * (1 << 20),
+    stallLimitMs: settings.REFUSALSCOPE_ENGINE_STALL_S * 1000,
     edge: settings,
   };
 };

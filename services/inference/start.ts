@@ -11,12 +11,18 @@ import { openGguf } from '../../shared/tensor-files/gguf.js';
 import { readGgufTokenizer } from '../../shared/tensor-files/gguf-tokenizer.js';
 import { WeightDigests } from '../../shared/tensor-files/weight-digests.js';
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.js';
+import { observeEngine } from './observe-engine.js';
+import { assertEditsAct } from './self-test.js';
 import { createInferenceService } from './service.js';
-import type { ComputeDtype } from './thread/messages.js';
+import type { ComputeDtype, EngineThread } from './thread/messages.js';
 import { startEngineThread } from './thread/start-engine-thread.js';
 import type { ChatTokenizer } from './tokenizer/chat-tokenizer.js';
 import { createTokenizerFromFolder } from './tokenizer/tokenizer-from-folder.js';
 import { createTokenizerFromGguf } from './tokenizer/tokenizer-from-gguf.js';
+import { type WatchedEngine, watchEngine } from './watch-engine.js';
+
+const HEARTBEAT_MS = 5_000;
+const DEFAULT_STALL_LIMIT_MS = 300_000;
 
 export interface InferenceServiceConfig {
   /** GGUF file, or folder of Hugging Face files. */
@@ -42,6 +48,8 @@ export interface InferenceServiceConfig {
   readonly edge?: Edge;
   /** Where digests of large weight files are kept; absent: in memory alone. */
   readonly digestDir?: string;
+  /** Longest silence of an engine that has work: longer than its longest batch. Default 5 minutes. */
+  readonly stallLimitMs?: number;
   /** Blocks loaded so far, of all. */
   readonly onLoading?: (done: number, total: number) => void;
 }
@@ -57,6 +65,7 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
   const limits = { ...DEFAULT_LIMITS, ...config.limits };
   const { compute = 'float32', edge = localEdge } = config;
   let onThreadEnd: (problem: Error) => void = () => {};
+  let onHealth: (alive: boolean) => void = () => {};
   const engine = await startEngineThread(
     { modelPath, adapterPath, threads, device, compute, cacheBytes },
     config.onLoading ?? (() => {}),
@@ -67,7 +76,12 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
   try {
     const tokenizer = await openTokenizer(modelPath, files[0]);
     const provenance = await describeProvenance(config, files, tokenizer);
-    const service = createInferenceService({ modelName, spec, tokenizer, limits, engine, provenance, cacheBytes });
+    const tested = await assertEditsAct(engine, tokenizer);
+    logger.info({ ...tested }, 'edits act');
+    const watched = watch(engine, config, (alive) => onHealth(alive));
+    const observed = observeEngine(watched.engine, edge.telemetry);
+    const parts = { modelName, spec, tokenizer, limits, provenance, cacheBytes };
+    const service = createInferenceService({ ...parts, engine: observed });
     const server = await startServer({
       address: config.listen,
       services: [service],
@@ -76,14 +90,18 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
       edge,
       ...(config.middleware && { middleware: config.middleware }),
     });
+    onHealth = (alive) => {
+      server.setReady(alive);
+      server.setAlive(alive);
+    };
     onThreadEnd = (problem) => {
       logger.error({ err: problem }, 'the engine thread ended');
-      server.setReady(false);
-      server.setAlive(false);
+      onHealth(false);
     };
     return {
       address: server.address,
       stop: async () => {
+        watched.stop();
         await server.stop();
         await engine.stop();
       },
@@ -92,6 +110,34 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
     await engine.stop();
     throw problem;
   }
+}
+
+/** Health follows the engine's heartbeat while it has work. */
+function watch(
+  engine: EngineThread,
+  { stallLimitMs = DEFAULT_STALL_LIMIT_MS, edge = localEdge, logger = silentLogger }: InferenceServiceConfig,
+  setAlive: (alive: boolean) => void,
+): WatchedEngine {
+  const { metrics } = edge.telemetry;
+  let cacheBytes: number | undefined;
+  const watched = watchEngine(engine, {
+    intervalMs: Math.min(HEARTBEAT_MS, stallLimitMs / 4),
+    limitMs: stallLimitMs,
+    onWedged: (silentMs) => {
+      logger.error({ silentMs, limitMs: stallLimitMs }, 'the engine has work and does not answer');
+      setAlive(false);
+    },
+    onAnswers: () => {
+      logger.warn('the engine answers again');
+      setAlive(true);
+    },
+    onCacheBytes: (bytes) => {
+      cacheBytes = bytes;
+    },
+  });
+  metrics.observe('refusal.engine.wedged', () => (watched.isWedged() ? 1 : 0));
+  metrics.observe('refusal.cache.size', () => cacheBytes);
+  return watched;
 }
 
 /** `firstFile` is what the model was opened from: a GGUF file holds its tokenizer, other models have it beside them. */

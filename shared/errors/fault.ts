@@ -69,6 +69,10 @@ export const FAULTS = {
   UNAUTHENTICATED: row('UNAUTHENTICATED', 'The call carries no valid token.'),
   FORBIDDEN: row('PERMISSION_DENIED', 'The token lacks the scope that this call needs.'),
   CONFIG_INVALID: row('INVALID_ARGUMENT', 'A setting from the environment, a file or a flag is not valid.'),
+  SELF_TEST_FAILED: row(
+    'FAILED_PRECONDITION',
+    'Before serving, edits at several depths did not act as they must: the files, the runtime or the device are at fault.',
+  ),
   UNSUPPORTED: row('UNIMPLEMENTED', 'This build or machine cannot do that.'),
   INTERNAL: row('INTERNAL', 'A defect in this project: the log has the cause under the request id.'),
 } as const satisfies Record<string, FaultRow>;

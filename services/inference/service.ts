@@ -15,6 +15,7 @@ import {
 import type { Mask, Provenance, LayerProof as WireProof } from '../../proto/gen/refusalscope/v1/types.js';
 import { fault } from '../../shared/errors/fault.js';
 import { type BoundService, bindService } from '../../shared/rpc/start-server.js';
+import { streamOf } from '../../shared/streams/stream-of.js';
 import { encodeMatrix } from '../../shared/tensors/matrix.js';
 import {
   assertCount,
@@ -28,7 +29,6 @@ import {
 } from './decode-request.js';
 import type { LayerProof } from './engine/apply-edits.js';
 import type { EvaluationOutput } from './engine/pending-evaluation.js';
-import { streamOf } from './event-queue.js';
 import type { EngineThread, Jobs, MaskInput } from './thread/messages.js';
 import { createStreamDecoder, type StreamDecoder } from './tokenizer/stream-decoder.js';
 

@@ -1,5 +1,5 @@
-/** Turns a stage that reports through callbacks into the stream of events that a handler yields, and stops the stage when the reader goes away. */
-
+/** Turns a stage that reports through callbacks into the stream of events that a handler yields. */
+import { streamOf } from '../../../shared/streams/stream-of.js';
 import type { EvaluationRecord } from '../model/evaluator.js';
 import type { StageProgress } from '../model/scoring.js';
 
@@ -15,42 +15,12 @@ export interface StageReporter {
 }
 
 /** Yields what the stage reports, in order, then its result; throws what it throws, after everything it had reported. */
-export async function* streamStage<Result>(
+export const streamStage = <Result>(
   callerSignal: AbortSignal,
   run: (reporter: StageReporter) => Promise<Result>,
-): AsyncGenerator<StageEvent<Result>> {
-  const reader = new AbortController();
-  const queue: StageEvent<Result>[] = [];
-  let wake = (): void => undefined;
-  const push = (event: StageEvent<Result>): void => {
-    queue.push(event);
-    wake();
-  };
-  const reporter: StageReporter = {
-    signal: AbortSignal.any([callerSignal, reader.signal]),
-    onProgress: (progress) => push({ kind: 'progress', progress }),
-    onEvaluation: (record) => push({ kind: 'evaluation', record }),
-  };
-  let failure: { readonly reason: unknown } | undefined;
-  let isRunning = true;
-  const ended = run(reporter)
-    .then((result) => push({ kind: 'result', result }))
-    .catch((reason: unknown) => {
-      failure = { reason };
-    })
-    .finally(() => {
-      isRunning = false;
-      wake();
-    });
-  try {
-    while (isRunning || queue.length > 0) {
-      const event = queue.shift();
-      if (event !== undefined) yield event;
-      else await new Promise<void>((resolve) => (wake = resolve));
-    }
-    await ended;
-  } finally {
-    reader.abort();
-  }
-  if (failure !== undefined) throw failure.reason;
-}
+): AsyncGenerator<StageEvent<Result>> =>
+  streamOf<StageEvent<Result>>(async (emit, signal) => {
+    const onProgress = (progress: StageProgress) => emit({ kind: 'progress', progress });
+    const onEvaluation = (record: EvaluationRecord) => emit({ kind: 'evaluation', record });
+    emit({ kind: 'result', result: await run({ signal, onProgress, onEvaluation }) });
+  }, callerSignal);

@@ -1,4 +1,4 @@
-/** Turns a callback into an async sequence: what the engine's thread reports becomes what a streaming handler yields. */
+/** Turns callbacks into an async sequence: what work reports on the way becomes what a streaming handler yields. */
 
 /** Yields what `run` emits, in order, until it ends; throws what it throws. Stops `run` when the reader goes away. */
 export async function* streamOf<Event>(

@@ -57,9 +57,9 @@ export interface MinimalSetFamily {
   readonly members: readonly FamilyMember[];
   /** In every set. */
   readonly necessary: readonly FeatureId[];
-  /** Most minimal sets of which no two share a member: separate ways to break the refusal. */
+  /** Most minimal sets of which no two share a member: separate ways to break the refusal. At least so many if not complete. */
   readonly disjointSets: number;
-  /** Most sustaining sets of which no two share a member: separate defences, each of which must fall. */
+  /** Most sustaining sets of which no two share a member: separate defences, each of which must fall. At least so many if not complete. */
   readonly depthOfDefence: number;
   readonly complete: boolean;
   /** Sets seen to refuse although a smaller one flips: where this is not 0, sets may be missing. */
@@ -156,7 +156,8 @@ function describe({ prompt, candidates }: EnumerateRequest, scoring: Scoring, fo
     })),
     necessary: family.sets.length === 0 ? [] : featuresOf(family.sets.reduce((common, set) => common & set)),
     disjointSets: largestDisjointFamily(family.sets).sets.length,
-    depthOfDefence: largestDisjointFamily(family.sustaining).sets.length,
+    // All candidates left on refuse: there is one defence at least, whether it was found or not.
+    depthOfDefence: Math.max(family.sets.length > 0 ? 1 : 0, largestDisjointFamily(family.sustaining).sets.length),
     complete: family.complete,
     violations: family.violations,
     evaluations: counts.asked,

@@ -119,6 +119,14 @@ describe('a planted model through the services', () => {
     expect(records).toBe(result.evaluations);
   });
 
+  it('calls a family that the budget cuts short incomplete, with one defence at least', async () => {
+    const candidates = chain().map((feature) => ({ feature, cosine: 0.5 }));
+    const request = { prompt: harmful()[0]!, score: await score(), candidates, positions: POSITIONS, maxSets: 1 };
+    const { result } = await resultOf<MinimalSetFamily>(search.enumerateMinimalSets(request));
+    expect(result).toMatchObject({ complete: false, depthOfDefence: 1, disjointSets: 1 });
+    expect(result.sets).toHaveLength(1);
+  });
+
   it('traces the hydra over gRPC: two rounds, who woke whom, where', async () => {
     const cases = harmful()
       .slice(0, 4)

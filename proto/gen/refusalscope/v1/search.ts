@@ -662,11 +662,11 @@ export interface MinimalSetFamily {
   sustaining: FamilySet[];
   /** Members of the sets. */
   members: FamilyMember[];
-  /** Features that are in every set. */
+  /** Features that are in every set; unless `complete`, in every one that was found. */
   necessary: Feature[];
-  /** Most minimal sets of which no two share a member: separate ways to break the refusal. */
+  /** Most minimal sets of which no two share a member: separate ways to break the refusal. A lower bound unless `complete`. */
   disjointSets: number;
-  /** Most sustaining sets of which no two share a member: separate defences, each of which must fall. */
+  /** Most sustaining sets of which no two share a member: separate defences, each of which must fall. A lower bound unless `complete`. */
   depthOfDefence: number;
   /** True: there is no further minimal set among the candidates (where suppression is monotone; see `violations`). */
   complete: boolean;

@@ -1,12 +1,13 @@
 /** The processes of a run: started here, watched, and all gone at its end, whatever the end is. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectRoot } from '../../../shared/project/root.js';
 import type { LoopbackProcess } from './loopback.js';
 
 const STOP_LIMIT_MS = 15_000;
+const TOLD_CHARS = 1_000;
 
 export class ChildProcesses {
   private readonly running = new Map<string, ChildProcess>();
@@ -17,9 +18,11 @@ export class ChildProcesses {
   /** @param onEnd told when a process ends that nobody has stopped */
   async start(name: string, { args, environment }: LoopbackProcess, onEnd: (why: string) => void): Promise<void> {
     const child = await this.spawn(name, args, environment);
-    child.once('exit', (code, signal) => {
+    child.once('close', (code, signal) => {
       this.running.delete(name);
-      if (!this.stopping) onEnd(`${name} ended by itself (${signal ?? `exit code ${code}`}): see ${this.logOf(name)}`);
+      // The folder of the logs goes with the run, so the last words are told here.
+      const said = readFileSync(this.logOf(name), 'utf8').slice(-TOLD_CHARS);
+      if (!this.stopping) onEnd(`${name} ended by itself (${signal ?? `exit code ${code}`}): ${said}`);
     });
   }
 
@@ -46,7 +49,7 @@ export class ChildProcesses {
     for (const child of this.running.values()) child.kill('SIGKILL');
   }
 
-  logOf(name: string): string {
+  private logOf(name: string): string {
     return join(this.logFolder, `${name}.log`);
   }
 

@@ -23,13 +23,17 @@ const smallPromptSet = async (folder: string): Promise<string> => {
   return path;
 };
 
-const runAudit = async (coordinator: string, folder: string, signal: AbortSignal): Promise<number> => {
+const runAudit = async (mesh: RenderedMesh, coordinator: string, folder: string): Promise<number> => {
   const prompts = await smallPromptSet(folder);
   const args = ['audit', '--connect', coordinator, '--prompts', prompts, '--max-prompts', '1', ...SMALL];
   const child = spawn(
     process.execPath,
     [join(projectRoot, 'dist/services/cli/main.js'), ...args, '--answer-tokens', '16', '--out', join(folder, 'report')],
-    { stdio: ['ignore', 'inherit', 'inherit'], signal },
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      signal: mesh.failed,
+      env: { ...process.env, ...(await mesh.callerEnvironment()) },
+    },
   );
   return new Promise((resolve) => {
     child.once('error', () => resolve(1));
@@ -50,7 +54,7 @@ const run = async (overlay: string, withAudit: boolean, signal: AbortSignal): Pr
     const coordinator = await mesh.addressOf('coordinator', 7000);
     say(`overlay ${overlay}: every probe answers; coordinator at ${coordinator}`);
     if (!withAudit) return 0;
-    const code = await runAudit(coordinator, folder, mesh.failed);
+    const code = await runAudit(mesh, coordinator, folder);
     mesh.failed.throwIfAborted();
     if (code === 0) say(await describeReport(folder));
     return code;

@@ -20,6 +20,7 @@ import {
 import { renderOverlay } from '../../unit/deploy/render-overlay.js';
 import { askHealth } from './ask-health.js';
 import { ChildProcesses } from './child-processes.js';
+import { LocalSecrets, secretNamesOf } from './local-secrets.js';
 import { Loopback } from './loopback.js';
 
 export interface RenderedMeshOptions {
@@ -41,6 +42,7 @@ export class RenderedMesh {
     private readonly scratch: string,
     private readonly loopback: Loopback,
     private readonly children: ChildProcesses,
+    private readonly secrets: LocalSecrets,
     private readonly say: (line: string) => void,
   ) {}
 
@@ -48,10 +50,11 @@ export class RenderedMesh {
   static async start({ overlay, say = () => undefined, signal }: RenderedMeshOptions): Promise<RenderedMesh> {
     const manifests = renderOverlay(overlay);
     const scratch = await mkdtemp(join(tmpdir(), 'refusalscope-cluster-'));
+    const secrets = await LocalSecrets.make(manifests, join(scratch, 'certificates'));
     const nats = await startNatsServer();
     const loopback = new Loopback(manifests, { scratch, natsUrl: nats.url });
     const children = new ChildProcesses(join(scratch, 'logs'));
-    const mesh = new RenderedMesh(manifests, nats, scratch, loopback, children, say);
+    const mesh = new RenderedMesh(manifests, nats, scratch, loopback, children, secrets, say);
     process.once('exit', () => children.killAll());
     signal?.addEventListener('abort', () => mesh.ended.abort(new Error('stopped before the mesh was ready')));
     try {
@@ -68,7 +71,12 @@ export class RenderedMesh {
     return `127.0.0.1:${await this.loopback.portOf(workload, port)}`;
   }
 
-  /** Aborts when a process ends by itself, with its name and where its log is, and when the run is stopped. */
+  /** What a caller outside the mesh must bring, as settings of the command line. */
+  callerEnvironment(): Promise<Record<string, string>> {
+    return this.secrets.callerEnvironment();
+  }
+
+  /** Aborts when a process ends by itself, with its name and its last words, and when the run is stopped. */
   get failed(): AbortSignal {
     return this.ended.signal;
   }
@@ -76,6 +84,7 @@ export class RenderedMesh {
   async stop(): Promise<void> {
     await this.children.stopAll();
     await this.nats.close();
+    this.secrets.remove();
     await rm(this.scratch, { recursive: true, force: true });
   }
 
@@ -108,8 +117,12 @@ export class RenderedMesh {
   }
 
   private async processOf(workload: Workload, container: Container) {
+    const folderOf = (volume: string): string => join(this.scratch, workload.metadata.name, volume);
     for (const { name } of container.volumeMounts ?? []) {
-      if (name !== 'models') await mkdir(join(this.scratch, workload.metadata.name, name), { recursive: true });
+      if (name !== 'models') await mkdir(folderOf(name), { recursive: true });
+    }
+    for (const [volume, secret] of secretNamesOf(podOf(workload).volumes)) {
+      await this.secrets.fill(secret, folderOf(volume));
     }
     return this.loopback.processOf(workload.metadata.name, container);
   }

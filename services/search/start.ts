@@ -8,6 +8,7 @@ import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
 import { startServer } from '../../shared/rpc/start-server.js';
 import { createEndpointJudge, type EndpointJudgeConfig } from './judge/endpoint-judge.js';
+import { createStageObserver } from './observe-stages.js';
 import { createSearchService } from './service.js';
 import { createInferenceModel } from './wire/inference-client.js';
 import { createSaeSource } from './wire/sae-client.js';
@@ -57,7 +58,7 @@ export const startSearchService = async (config: SearchServiceConfig): Promise<R
       logger: config.logger ?? silentLogger,
       ...(config.limits && { limits: config.limits }),
       edge,
-      ...(config.middleware && { middleware: config.middleware }),
+      middleware: [createStageObserver(edge.telemetry.metrics), ...(config.middleware ?? [])],
     });
     const stop = async () => {
       await server.stop();

@@ -21,6 +21,8 @@ import { createReflection } from './reflection.js';
 import { createRequestLog, type RequestContext } from './request-log.js';
 import { channelOptions, DEFAULT_LIMITS, type ServerLimits } from './server-limits.js';
 
+export type { ServerMiddleware } from 'nice-grpc';
+
 /** A service definition with its handlers; make it with `bindService` so that the types are checked. */
 export interface BoundService {
   readonly fullName: string;

@@ -10,6 +10,7 @@ import { projectRoot } from '../../../shared/project/root.js';
 import { RenderedMesh } from './rendered-mesh.js';
 
 const LIMIT_MS = Number(process.env.LOCAL_CLUSTER_LIMIT_S ?? 900) * 1000;
+const STOP_LIMIT_MS = 60_000;
 /** As little as an audit can do and still pass through every stage and every service. */
 const SMALL = ['--layers', '13,17', '--growth', '10,50', '--masks', '32', '--features', '4', '--draws', '1'];
 const PAIRS = 4;
@@ -69,7 +70,9 @@ const stopping = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopping.abort());
 const limit = setTimeout(() => {
   process.stderr.write(`not done after ${LIMIT_MS / 1000} s: giving up (LOCAL_CLUSTER_LIMIT_S sets the limit)\n`);
-  process.exit(1);
+  stopping.abort();
+  // For a stop that does not end either.
+  setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
 }, LIMIT_MS);
 try {
   const [overlay = 'dev', ...flags] = process.argv.slice(2);

@@ -10,6 +10,7 @@ import { addDoctorCommand } from './commands/doctor.js';
 import { addEvaluateCommand } from './commands/evaluate.js';
 import { addListCommand } from './commands/list.js';
 import { addNumericsCommand } from './commands/numerics.js';
+import { addPullCommand } from './commands/pull.js';
 import { addReportCommand } from './commands/report.js';
 import { addResumeCommand } from './commands/resume.js';
 import { addServeCommand } from './commands/serve.js';
@@ -26,6 +27,7 @@ const COMMANDS = [
   addEvaluateCommand,
   addServeCommand,
   addNumericsCommand,
+  addPullCommand,
   addDoctorCommand,
   addConfigCommand,
   addAuditLogCommand,

@@ -1,8 +1,10 @@
 /** Starts the coordinator: peers, store, audits, gRPC, and the console if it has an address. Stops them in the opposite order. */
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { CoordinatorServiceDefinition } from '../../proto/gen/refusalscope/v1/coordinator.js';
+import { openBus } from '../../shared/bus/open-bus.js';
 import { createLogger, type Logger } from '../../shared/log/create-logger.js';
+import type { BusConfig } from '../../shared/process/bus-settings.js';
 import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import { assertConsoleMayListen } from '../../shared/rpc/listen-policy.js';
 import { bindService, startServer } from '../../shared/rpc/start-server.js';
@@ -11,11 +13,16 @@ import { Audits } from './audit/audits.js';
 import { createAuditReader } from './audit-reader.js';
 import { openPeers, type PeerAddresses } from './peers/open-peers.js';
 import { createCoordinatorService } from './service.js';
+import { BusAuditStore } from './store/bus-audit-store.js';
 import { FileAuditStore } from './store/file-audit-store.js';
 
 export interface CoordinatorConfig extends PeerAddresses {
   /** "host:port"; port 0 picks a free one. */
   readonly listen: string;
+  /** Where checkpoints, events and leases live; absent: in `stateDir`. */
+  readonly bus?: BusConfig | undefined;
+  /** How long a dead coordinator's lease of an audit stands, on the bus. Default 10 s. */
+  readonly leaseTermMs?: number;
   /** Checkpoints live in its subfolder audits/. */
   readonly stateDir: string;
   /** "host:port" of the console's web pages; absent: no console. */
@@ -41,6 +48,7 @@ export interface RunningCoordinator {
 }
 
 const DEFAULT_CONCURRENCY = 4;
+const DEFAULT_LEASE_TERM_MS = 10_000;
 const DEFAULT_PEER_WAIT_MS = 60_000;
 
 /** $REFUSALSCOPE_STATE_DIR, else $XDG_STATE_HOME/refusalscope, else ~/.local/state/refusalscope. */
@@ -52,11 +60,18 @@ export const startCoordinatorService = async (config: CoordinatorConfig): Promis
   const logger = config.logger ?? createLogger('coordinator');
   const { edge = localEdge, consoleListen } = config;
   if (consoleListen !== undefined) assertConsoleMayListen(consoleListen, edge);
+  const bus = config.bus && (await openBus({ ...config.bus, logger, clientName: 'coordinator' }));
+  const termMs = config.leaseTermMs ?? DEFAULT_LEASE_TERM_MS;
+  const store =
+    bus === undefined
+      ? new FileAuditStore(join(config.stateDir, 'audits'))
+      : await BusAuditStore.open(bus, { holder: `${hostname()}/${process.pid}`, termMs });
   const peers = openPeers(config, edge);
   const audits = await Audits.open({
-    store: new FileAuditStore(join(config.stateDir, 'audits')),
+    store,
     peers,
     logger,
+    telemetry: edge.telemetry,
     concurrency: config.concurrency ?? DEFAULT_CONCURRENCY,
     peerWaitMs: config.peerWaitMs ?? DEFAULT_PEER_WAIT_MS,
     ...(config.commandLine !== undefined && { commandLine: config.commandLine }),
@@ -77,6 +92,7 @@ export const startCoordinatorService = async (config: CoordinatorConfig): Promis
     await audits.stop();
     await server.stop();
     peers.close();
+    await bus?.close();
   };
   return { address: server.address, ...(pages && { consoleAddress: pages.address }), stop };
 };

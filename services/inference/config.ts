@@ -2,12 +2,14 @@
 import { availableParallelism } from 'node:os';
 import { addressText, type Environment, loadConfig, wholeNumber, z } from '../../shared/config/load-config.js';
 import { cacheFolderOf } from '../../shared/model-store/embedded-model.js';
+import { BUS_SHAPE, busConfigOf } from '../../shared/process/bus-settings.js';
 import { EDGE_SHAPE, type EdgeSettings } from '../../shared/process/edge-settings.js';
 import type { InferenceServiceConfig } from './start.js';
 import { COMPUTE_TYPES } from './thread/messages.js';
 
 export const INFERENCE_SETTINGS = {
   ...EDGE_SHAPE,
+  ...BUS_SHAPE,
   REFUSALSCOPE_MODEL_PATH: z.string({ error: 'must name a GGUF file or a folder of Hugging Face files' }),
   REFUSALSCOPE_ADAPTER_PATH: z.string().optional(),
   REFUSALSCOPE_MODEL_NAME: z.string().max(128).prefault('default'),
@@ -15,6 +17,7 @@ export const INFERENCE_SETTINGS = {
   REFUSALSCOPE_THREADS: wholeNumber(1, 256).prefault(String(availableParallelism())),
   REFUSALSCOPE_DEVICE: z.string().max(32).prefault('cpu'),
   REFUSALSCOPE_COMPUTE: z.enum(COMPUTE_TYPES).prefault('float32'),
+  REFUSALSCOPE_ACK_WAIT_S: wholeNumber(1, 3600).prefault('30'),
   REFUSALSCOPE_CACHE_MB: wholeNumber(16, 1 << 20).prefault('384'),
   REFUSALSCOPE_ENGINE_STALL_S: wholeNumber(1, 86_400).prefault('300'),
 };
@@ -35,6 +38,8 @@ export const loadInferenceConfig = (
     digestDir: cacheFolderOf({ ...environment }),
     cacheBytes: settings.REFUSALSCOPE_CACHE_MB * (1 << 20),
     stallLimitMs: settings.REFUSALSCOPE_ENGINE_STALL_S * 1000,
+    bus: busConfigOf(settings),
+    ackWaitMs: settings.REFUSALSCOPE_ACK_WAIT_S * 1000,
     edge: settings,
   };
 };

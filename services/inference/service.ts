@@ -3,8 +3,6 @@ import {
   type CaptureResidualsRequest,
   type CaptureResidualsResponse,
   type DescribeModelResponse,
-  type EvaluateMasksRequest,
-  type EvaluateMasksResponse,
   FinishReason,
   type GenerateRequest,
   type GenerateResponse,
@@ -12,7 +10,7 @@ import {
   type MeasureCrossEntropyRequest,
   type TokenizeRequest,
 } from '../../proto/gen/refusalscope/v1/inference.js';
-import type { Mask, Provenance, LayerProof as WireProof } from '../../proto/gen/refusalscope/v1/types.js';
+import type { Mask, Provenance } from '../../proto/gen/refusalscope/v1/types.js';
 import { fault } from '../../shared/errors/fault.js';
 import { type BoundService, bindService } from '../../shared/rpc/start-server.js';
 import { streamOf } from '../../shared/streams/stream-of.js';
@@ -25,35 +23,33 @@ import {
   type Door,
   decodeBank,
   decodePrompts,
-  decodeScore,
 } from './decode-request.js';
-import type { LayerProof } from './engine/apply-edits.js';
-import type { EvaluationOutput } from './engine/pending-evaluation.js';
+import type { EvaluateMasks } from './evaluate-masks.js';
 import type { EngineThread, Jobs, MaskInput } from './thread/messages.js';
 import { createStreamDecoder, type StreamDecoder } from './tokenizer/stream-decoder.js';
+import { toWireProof } from './wire-proof.js';
 
 export interface InferenceParts extends Door {
   readonly engine: EngineThread;
   readonly provenance: Provenance;
   readonly cacheBytes: number;
+  readonly evaluateMasks: EvaluateMasks;
 }
 
-export const createInferenceService = (parts: InferenceParts): BoundService => {
-  const queue = { waiting: 0 };
-  return bindService(InferenceServiceDefinition, {
+export const createInferenceService = (parts: InferenceParts): BoundService =>
+  bindService(InferenceServiceDefinition, {
     describeModel: async ({ model }) => {
       assertModel(parts, model);
       return describe(parts);
     },
     tokenize: async (request) => tokenize(parts, request),
     captureResiduals: (request, { signal }) => captureResiduals(parts, request, signal),
-    evaluateMasks: (request, { signal }) => evaluateMasks(parts, queue, request, signal),
+    evaluateMasks: (request, { signal }) => parts.evaluateMasks(request, signal),
     generate: (request, { signal }) => generate(parts, request, signal),
     measureCrossEntropy: async (request, { signal }) => ({
       natsPerToken: await measureCrossEntropy(parts, request, signal),
     }),
   });
-};
 
 function describe(parts: InferenceParts): DescribeModelResponse {
   const { spec, limits, tokenizer, provenance } = parts;
@@ -131,62 +127,6 @@ function checkLayers({ spec }: InferenceParts, layers: readonly number[]): reado
   });
   return layers;
 }
-
-async function* evaluateMasks(
-  parts: InferenceParts,
-  queue: { waiting: number },
-  request: EvaluateMasksRequest,
-  signal: AbortSignal,
-): AsyncGenerator<EvaluateMasksResponse> {
-  assertModel(parts, request.model);
-  const { limits } = parts;
-  const count = request.evaluations.length;
-  assertCount(count, limits.maxEvaluations, 'evaluations');
-  const prompts = decodePrompts(parts, request.prompts);
-  const score = decodeScore(parts, request.score);
-  const bank = decodeBank(parts, request.bank) ?? { layers: [] };
-  const evaluations = request.evaluations.map(({ promptIndex, mask }, i) => {
-    if (promptIndex >= prompts.length) {
-      throw fault(
-        'REQUEST_INVALID',
-        `Evaluation ${i} names prompt ${promptIndex}; the request has ${prompts.length} prompts.`,
-      );
-    }
-    return { prompt: promptIndex, bits: mask?.bits ?? new Uint8Array(0) };
-  });
-  if (queue.waiting + count > limits.maxQueuedEvaluations) {
-    throw fault(
-      'BUSY',
-      `${queue.waiting} evaluations are waiting; with ${count} more there would be over ${limits.maxQueuedEvaluations}. Try again later.`,
-    );
-  }
-  queue.waiting += count;
-  const input = { prompts, bank, score, evaluations, firstTokenKl: request.firstTokenKl };
-  try {
-    let bankDigest = '';
-    for await (const event of streamOf<Jobs['evaluate']['event']>(async (emit, stop) => {
-      ({ bankDigest } = await parts.engine.run('evaluate', input, stop, emit));
-    }, signal)) {
-      yield { results: event.results.map(toWireResult), bankDigest: event.bankDigest };
-    }
-    if (count === 0) yield { results: [], bankDigest };
-  } finally {
-    queue.waiting -= count;
-  }
-}
-
-const toWireResult = (output: EvaluationOutput) => ({
-  evaluationIndex: output.index,
-  refusalScore: output.refusalScore,
-  firstTokenScore: output.firstTokenScore,
-  pI: output.pI,
-  proof: output.proof.map(toWireProof),
-  acted: output.acted,
-  firstTokenKl: output.firstTokenKl,
-  tokenBlocks: output.tokenBlocks,
-});
-
-const toWireProof = (proof: LayerProof): WireProof => ({ ...proof });
 
 const FINISH = {
   'end-token': FinishReason.FINISH_REASON_END_TOKEN,

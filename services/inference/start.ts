@@ -5,14 +5,17 @@ import { join } from 'node:path';
 import type { ServerMiddleware } from 'nice-grpc';
 import type { Provenance } from '../../proto/gen/refusalscope/v1/types.js';
 import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import type { BusConfig } from '../../shared/process/bus-settings.js';
 import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import { startServer } from '../../shared/rpc/start-server.js';
 import { openGguf } from '../../shared/tensor-files/gguf.js';
 import { readGgufTokenizer } from '../../shared/tensor-files/gguf-tokenizer.js';
 import { WeightDigests } from '../../shared/tensor-files/weight-digests.js';
+import { createEvaluateMasks, type EvaluateMasks } from './evaluate-masks.js';
 import { DEFAULT_LIMITS, type InferenceLimits } from './limits.js';
 import { observeEngine } from './observe-engine.js';
 import { assertEditsAct } from './self-test.js';
+import { type BulkWorker, serveBulk } from './serve-bulk.js';
 import { createInferenceService } from './service.js';
 import type { ComputeDtype, EngineThread } from './thread/messages.js';
 import { startEngineThread } from './thread/start-engine-thread.js';
@@ -48,6 +51,10 @@ export interface InferenceServiceConfig {
   readonly edge?: Edge;
   /** Where digests of large weight files are kept; absent: in memory alone. */
   readonly digestDir?: string;
+  /** The work queue of evaluations; absent: they come by gRPC alone. */
+  readonly bus?: BusConfig | undefined;
+  /** A batch of the queue whose worker shows no life for this long goes to another one. Default 30 s. */
+  readonly ackWaitMs?: number;
   /** Longest silence of an engine that has work: longer than its longest batch. Default 5 minutes. */
   readonly stallLimitMs?: number;
   /** Blocks loaded so far, of all. */
@@ -80,8 +87,9 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
     logger.info({ ...tested }, 'edits act');
     const watched = watch(engine, config, (alive) => onHealth(alive));
     const observed = observeEngine(watched.engine, edge.telemetry);
-    const parts = { modelName, spec, tokenizer, limits, provenance, cacheBytes };
-    const service = createInferenceService({ ...parts, engine: observed });
+    const door = { modelName, spec, tokenizer, limits, engine: observed };
+    const evaluateMasks = createEvaluateMasks(door);
+    const service = createInferenceService({ ...door, provenance, cacheBytes, evaluateMasks });
     const server = await startServer({
       address: config.listen,
       services: [service],
@@ -98,10 +106,15 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
       logger.error({ err: problem }, 'the engine thread ended');
       onHealth(false);
     };
+    const bulk = await openBulk(config, provenance, evaluateMasks).catch(async (problem: unknown) => {
+      await server.stop();
+      throw problem;
+    });
     return {
       address: server.address,
       stop: async () => {
         watched.stop();
+        await bulk?.stop(edge.graceMs ?? 0);
         await server.stop();
         await engine.stop();
       },
@@ -111,6 +124,22 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
     throw problem;
   }
 }
+
+const openBulk = async (
+  { bus, modelName, ackWaitMs, logger = silentLogger }: InferenceServiceConfig,
+  provenance: Provenance,
+  evaluateMasks: EvaluateMasks,
+): Promise<BulkWorker | undefined> => {
+  if (bus === undefined) return undefined;
+  return serveBulk({
+    bus,
+    modelName,
+    provenance,
+    evaluateMasks,
+    logger,
+    ...(ackWaitMs !== undefined && { ackWaitMs }),
+  });
+};
 
 /** Health follows the engine's heartbeat while it has work. */
 function watch(

@@ -7,11 +7,13 @@ import {
   wholeNumber,
   z,
 } from '../../shared/config/load-config.js';
+import { BUS_SHAPE, busConfigOf } from '../../shared/process/bus-settings.js';
 import { EDGE_SHAPE, type EdgeSettings } from '../../shared/process/edge-settings.js';
 import type { SearchServiceConfig } from './start.js';
 
 export const SEARCH_SETTINGS = {
   ...EDGE_SHAPE,
+  ...BUS_SHAPE,
   REFUSALSCOPE_INFERENCE_ADDRESS: addressText().prefault('127.0.0.1:7001'),
   REFUSALSCOPE_SAE_ADDRESS: addressText().prefault('127.0.0.1:7002'),
   REFUSALSCOPE_SEARCH_LISTEN: addressText().prefault('127.0.0.1:7003'),
@@ -42,6 +44,7 @@ export const loadSearchConfig = (
         sendAnswers: settings.REFUSALSCOPE_SEND_ANSWERS_TO_JUDGE === 'true',
       },
     }),
+    bus: busConfigOf(settings),
     edge: settings,
   };
 };

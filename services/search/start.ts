@@ -2,7 +2,10 @@
 import type { ServerMiddleware } from 'nice-grpc';
 import { InferenceServiceDefinition } from '../../proto/gen/refusalscope/v1/inference.js';
 import { SaeServiceDefinition } from '../../proto/gen/refusalscope/v1/sae.js';
+import { openBus } from '../../shared/bus/open-bus.js';
 import { type Logger, silentLogger } from '../../shared/log/create-logger.js';
+import type { BusConfig } from '../../shared/process/bus-settings.js';
+import { auditScope } from '../../shared/rpc/caller-header.js';
 import { connect } from '../../shared/rpc/connect.js';
 import { type Edge, localEdge } from '../../shared/rpc/edge.js';
 import type { ServerLimits } from '../../shared/rpc/server-limits.js';
@@ -10,6 +13,7 @@ import { startServer } from '../../shared/rpc/start-server.js';
 import { createEndpointJudge, type EndpointJudgeConfig } from './judge/endpoint-judge.js';
 import { createStageObserver } from './observe-stages.js';
 import { createSearchService } from './service.js';
+import { createBulkModel } from './wire/bulk-model.js';
 import { createInferenceModel } from './wire/inference-client.js';
 import { createSaeSource } from './wire/sae-client.js';
 
@@ -23,6 +27,8 @@ export interface SearchServiceConfig {
   readonly directionBudget?: number;
   /** A classifier that judges answers under a set. Default: the built-in phrases, and no answer leaves. */
   readonly judge?: EndpointJudgeConfig;
+  /** Where evaluations are queued for all inference pods; absent: they are asked for by gRPC. */
+  readonly bus?: BusConfig | undefined;
   readonly logger?: Logger;
   readonly limits?: Partial<ServerLimits>;
   readonly middleware?: readonly ServerMiddleware[];
@@ -41,12 +47,16 @@ export const startSearchService = async (config: SearchServiceConfig): Promise<R
   const judge = config.judge === undefined ? undefined : createEndpointJudge(config.judge);
   const inference = connect(InferenceServiceDefinition, config.inferenceAddress, { edge });
   const sae = connect(SaeServiceDefinition, config.saeAddress, { edge });
-  const close = () => {
+  const { logger = silentLogger } = config;
+  const bus = config.bus && (await openBus({ ...config.bus, logger, clientName: 'search' }));
+  const close = async () => {
     inference.close();
     sae.close();
+    await bus?.close();
   };
+  const direct = createInferenceModel(inference.client);
   const peers = {
-    model: createInferenceModel(inference.client),
+    model: bus === undefined ? direct : createBulkModel(direct, inference.client, bus),
     saes: createSaeSource(sae.client),
     ...(judge !== undefined && { judge }),
     ...(config.directionBudget !== undefined && { directionBudget: config.directionBudget }),
@@ -55,18 +65,18 @@ export const startSearchService = async (config: SearchServiceConfig): Promise<R
     const server = await startServer({
       address: config.listen,
       services: [createSearchService(peers)],
-      logger: config.logger ?? silentLogger,
+      logger,
       ...(config.limits && { limits: config.limits }),
       edge,
-      middleware: [createStageObserver(edge.telemetry.metrics), ...(config.middleware ?? [])],
+      middleware: [auditScope, createStageObserver(edge.telemetry.metrics), ...(config.middleware ?? [])],
     });
     const stop = async () => {
       await server.stop();
-      close();
+      await close();
     };
     return { address: server.address, stop };
   } catch (problem) {
-    close();
+    await close();
     throw problem;
   }
 };

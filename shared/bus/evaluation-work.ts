@@ -10,6 +10,7 @@ import type {
 } from '../../proto/gen/refusalscope/v1/inference.js';
 import { EditBank } from '../../proto/gen/refusalscope/v1/types.js';
 import { fault, isFault } from '../errors/fault.js';
+import { extractTraceFrom, injectTrace, withTrace } from '../telemetry/trace-carrier.js';
 import type { Bus, ConsumeOptions, Consumption, WorkQueue } from './bus.js';
 import { contentId } from './content-id.js';
 import { cutIntoBatches } from './evaluation-batches.js';
@@ -25,7 +26,7 @@ export interface PublishEvaluationsOptions {
   readonly modelDigest: string;
   readonly batchSize?: number;
   readonly signal?: AbortSignal;
-  /** Such as `traceparent`. */
+  /** Beside the caller's trace, which goes along by itself. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -40,7 +41,8 @@ export async function* publishEvaluations(
 ): AsyncGenerator<EvaluateMasksResponse> {
   const queue = await openEvaluationQueue(bus, request.model);
   const bankSha256 = await putBank(bus, request);
-  const { requester, modelDigest, headers = {} } = options;
+  const { requester, modelDigest } = options;
+  const headers = { ...traceHeaders(), ...options.headers };
   const batches = cutIntoBatches(request, { bankSha256, modelDigest, size: options.batchSize ?? BATCH_SIZE });
   const works = batches.map(({ work }) => ({ requester, headers, payload: EvaluationWork.encode(work).finish() }));
   for await (const { index, result } of requestWork(queue, works, options.signal)) {
@@ -49,6 +51,13 @@ export async function* publishEvaluations(
     yield { results: results.map((one) => renumber(one, places)), bankDigest: bankSha256 };
   }
 }
+
+/** The caller's trace, for whoever computes the item. */
+const traceHeaders = (): Record<string, string> => {
+  const carried: Record<string, string> = {};
+  injectTrace({ set: (name, value) => Object.assign(carried, { [name]: value }) });
+  return carried;
+};
 
 export interface ServedModel {
   readonly name: string;
@@ -71,10 +80,12 @@ export const serveEvaluations = async (
   // The engine's own name of each bank it was given, by blob.
   const engineDigests = new Map<string, string>();
   return queue.consume(
-    async ({ payload }, signal) => {
-      const work = EvaluationWork.decode(payload);
+    async ({ payload, headers }, signal) => {
+      const work = decodeWork(payload);
       assertServed(work, model);
-      const results = await evaluateWork(bus, work, evaluate, engineDigests, signal);
+      const results = await withTrace(extractTraceFrom(headers), () =>
+        evaluateWork(bus, work, evaluate, engineDigests, signal),
+      );
       return EvaluationWorkResult.encode({ results }).finish();
     },
     { concurrency: 2, ...options },
@@ -108,6 +119,15 @@ const putBank = (bus: Bus, { bank }: EvaluateMasksRequest): Promise<string> | st
   ofBus.set(edits, stored);
   stored.catch(() => ofBus.delete(edits));
   return stored;
+};
+
+/** What cannot be read will never be readable: no worker tries it twice. */
+const decodeWork = (payload: Uint8Array): EvaluationWork => {
+  try {
+    return EvaluationWork.decode(payload);
+  } catch (cause) {
+    throw fault('REQUEST_INVALID', `The item has ${payload.length} bytes that are no EvaluationWork.`, { cause });
+  }
 };
 
 const assertServed = (work: EvaluationWork, model: ServedModel): void => {

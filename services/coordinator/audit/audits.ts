@@ -6,7 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { fault } from '../../../shared/errors/fault.js';
 import type { Logger } from '../../../shared/log/create-logger.js';
+import type { Telemetry } from '../../../shared/telemetry/telemetry.js';
 import type { Peers } from '../peers/open-peers.js';
+import { peersOfAudit } from '../peers/peers-of-audit.js';
 import { type Comparison, compareReports } from '../report/compare-reports.js';
 import type { Report } from '../report/report-type.js';
 import type { StageResults } from '../stages/stage-results.js';
@@ -15,12 +17,14 @@ import type { AuditEvent } from './audit-event.js';
 import { type AuditRecord, type AuditStateName, isEnded } from './audit-record.js';
 import { type AuditSpec, digestSpec } from './audit-spec.js';
 import { EventWriter } from './event-writer.js';
-import { runAudit } from './run-audit.js';
+import { HANDED_OVER, runAudit } from './run-audit.js';
+import { TakeOver } from './take-over.js';
 
 export interface AuditsOptions {
   readonly store: AuditStore;
   readonly peers: Peers;
   readonly logger: Logger;
+  readonly telemetry?: Telemetry;
   /** Prompts of one audit worked on at once. */
   readonly concurrency: number;
   readonly peerWaitMs: number;
@@ -41,12 +45,21 @@ const POLL_MS = 1_000;
 export class Audits {
   private readonly running = new Map<string, Running>();
   private readonly changes = new EventEmitter().setMaxListeners(0);
+  private takeOver: TakeOver | undefined;
 
   private constructor(private readonly options: AuditsOptions) {}
 
-  /** Marks audits whose process died as interrupted, so that they can be resumed. */
+  /**
+   * Audits whose process died: on a shared store they are taken over as soon as their leases end; else they are marked as interrupted, so
+   * that a person can resume them.
+   */
   static async open(options: AuditsOptions): Promise<Audits> {
     const audits = new Audits(options);
+    options.telemetry?.metrics.observe('refusal.audits.running', () => audits.running.size);
+    if (options.store.isShared) {
+      audits.takeOver = audits.startTakeOver();
+      return audits;
+    }
     for (const record of await options.store.list()) {
       if (record.state === 'running') await audits.markInterrupted(record);
     }
@@ -71,7 +84,8 @@ export class Audits {
       ...(commandLine !== undefined && { commandLine }),
     };
     await this.options.store.create(record, spec);
-    return this.start(record, spec);
+    // Another coordinator may have been faster to take it.
+    return (await this.tryStart(record, spec)) ?? record;
   }
 
   get(id: string): Promise<AuditRecord> {
@@ -103,7 +117,9 @@ export class Audits {
     if (record.state === 'succeeded')
       throw fault('AUDIT_STATE', `Audit ${id} has succeeded: there is nothing to resume.`);
     const spec = await this.options.store.readSpec(id);
-    return this.start({ ...record, resumed: record.resumed + 1 }, spec);
+    const started = await this.tryStart({ ...record, resumed: record.resumed + 1 }, spec);
+    if (started === undefined) throw fault('AUDIT_STATE', `Another process works on audit ${id}.`);
+    return started;
   }
 
   /** Events after `afterSequence`: the stored ones, then new ones until the audit ends or the signal aborts. */
@@ -136,36 +152,64 @@ export class Audits {
     return compareReports(before, after);
   }
 
-  /** Stops all runs at a checkpoint. */
+  /** Stops all runs at a checkpoint. On a shared store another coordinator, or this one after its restart, goes on. */
   async stop(): Promise<void> {
+    await this.takeOver?.stop();
     const ends = [...this.running.values()].map(({ abort, ended }) => {
-      abort.abort('interrupted');
+      abort.abort(this.options.store.isShared ? HANDED_OVER : 'interrupted');
       return ended;
     });
     await Promise.all(ends);
   }
 
-  private async start(record: AuditRecord, spec: AuditSpec): Promise<AuditRecord> {
+  /** Undefined: another process works on it. */
+  private async tryStart(record: AuditRecord, spec: AuditSpec): Promise<AuditRecord | undefined> {
     const lease = await this.options.store.acquireLease(record.id);
-    if (lease === undefined) throw fault('AUDIT_STATE', `Another process works on audit ${record.id}.`);
+    return lease && this.begin(record, spec, lease);
+  }
+
+  private async begin(record: AuditRecord, spec: AuditSpec, lease: Lease): Promise<AuditRecord> {
     const started: AuditRecord = { ...record, state: 'running', error: '' };
-    await this.options.store.writeRecord(started);
     const abort = new AbortController();
+    lease.lost?.addEventListener('abort', () => abort.abort(HANDED_OVER), { once: true });
+    try {
+      await this.options.store.writeRecord(started);
+    } catch (thrown) {
+      await lease.release();
+      throw thrown;
+    }
     this.running.set(record.id, { abort, ended: this.run(started, spec, lease, abort.signal) });
     return started;
   }
 
+  private startTakeOver(): TakeOver {
+    const { store, logger } = this.options;
+    return new TakeOver({
+      store,
+      logger,
+      isOurs: (id) => this.running.has(id),
+      goOn: async (record, lease) => {
+        logger.info({ auditId: record.id, stage: record.stage }, 'audit taken over');
+        const spec = await store.readSpec(record.id);
+        await this.begin({ ...record, resumed: record.resumed + 1 }, spec, lease);
+      },
+    });
+  }
+
   private async run(record: AuditRecord, spec: AuditSpec, lease: Lease, signal: AbortSignal): Promise<AuditRecord> {
-    const { store, peers, logger, concurrency, peerWaitMs } = this.options;
+    const { logger } = this.options;
+    const peers = peersOfAudit(this.options.peers, record.id);
     const onChange = () => void this.changes.emit(record.id);
     try {
-      return await runAudit({ store, peers, logger, concurrency, peerWaitMs, signal, onChange }, record, spec);
+      return await runAudit({ ...this.options, peers, signal, onChange }, record, spec);
     } catch (thrown) {
       // The store itself failed: the record on disk is the best there is.
       logger.error({ err: thrown, auditId: record.id }, 'audit could not be stored');
       return record;
     } finally {
-      await lease.release();
+      await lease
+        .release()
+        .catch((thrown: unknown) => logger.warn({ err: thrown }, 'a lease was left to end by itself'));
       this.running.delete(record.id);
       onChange();
     }

@@ -4,6 +4,7 @@
  */
 import { fault, isFault } from '../../../shared/errors/fault.js';
 import type { Logger } from '../../../shared/log/create-logger.js';
+import { silentTelemetry, type Telemetry } from '../../../shared/telemetry/telemetry.js';
 import type { Peers } from '../peers/open-peers.js';
 import { buildReport } from '../report/build-report.js';
 import type { ReportWarning } from '../report/report-type.js';
@@ -20,13 +21,18 @@ import { EvaluationMemory } from './evaluation-memory.js';
 import { EventWriter } from './event-writer.js';
 import { loadStage, runStage, type StageEnvironment, type StageOutcome } from './run-stage.js';
 
+/** The reason of an abort after which another process goes on: nothing more is written here. */
+export const HANDED_OVER = 'handed over';
+
 export interface AuditRunOptions {
   readonly store: AuditStore;
   readonly peers: Peers;
   readonly logger: Logger;
+  /** Default: none. */
+  readonly telemetry?: Telemetry;
   readonly concurrency: number;
   readonly peerWaitMs: number;
-  /** Aborted with the state the audit is to end in: 'cancelled' or 'interrupted'. */
+  /** Aborted with the state the audit is to end in, 'cancelled' or 'interrupted', or with HANDED_OVER. */
   readonly signal: AbortSignal;
   /** Called after each stored event and each change of the record. */
   readonly onChange: () => void;
@@ -38,7 +44,7 @@ export const runAudit = async (
   started: AuditRecord,
   spec: AuditSpec,
 ): Promise<AuditRecord> => {
-  const { store } = options;
+  const { store, telemetry = silentTelemetry } = options;
   const events = await EventWriter.open(store, started.id, options.onChange);
   let record = started;
   const update = async (change: Partial<AuditRecord>) => {
@@ -52,7 +58,8 @@ export const runAudit = async (
   let ending: { state: AuditStateName; error: string };
   try {
     await update({ state: 'running', error: '' });
-    const { results, warnings } = await runStages(options, spec, events, () => record, update, seconds);
+    const stages = () => runStages(options, spec, events, () => record, update, seconds);
+    const { results, warnings } = await telemetry.inSpan('audit', { 'refusal.audit.id': started.id }, stages);
     await update({ seconds: seconds() });
     await store.writeReport(record.id, buildReport(record, spec, results, warnings, new Date()));
     ending = { state: 'succeeded', error: '' };
@@ -60,8 +67,10 @@ export const runAudit = async (
     ending = endingOf(thrown, options, record.id);
   }
   await events.flush().catch(() => undefined);
+  if (options.signal.reason === HANDED_OVER) return record;
   await update({ ...ending, seconds: seconds() });
   events.emit({ kind: 'ended', ...ending });
+  telemetry.metrics.add('refusal.audits', 1, { outcome: ending.state });
   await events.flush();
   return record;
 };
@@ -74,7 +83,7 @@ const runStages = async (
   update: (change: Partial<AuditRecord>) => Promise<void>,
   seconds: () => number,
 ): Promise<{ results: StageResults; warnings: ReportWarning[] }> => {
-  const { store, peers, signal, concurrency } = options;
+  const { store, peers, signal, concurrency, telemetry = silentTelemetry } = options;
   const { id } = record();
   await orAbort(peers.waitUntilReady(options.peerWaitMs), signal);
   const memory = await EvaluationMemory.load(store, id);
@@ -94,10 +103,15 @@ const runStages = async (
       await update({ stage: stage.name });
       emit({ kind: 'stage-started', stage: stage.name, number: i + 1, stages: stages.length });
     }
-    const outcome: StageOutcome<StageName> = stored ?? (await runStage(environment, stage, results));
+    const outcome: StageOutcome<StageName> =
+      stored ??
+      (await telemetry.inSpan(`stage ${stage.name}`, { 'refusal.stage': stage.name }, () =>
+        runStage(environment, stage, results),
+      ));
     Object.assign(results, { [stage.name]: outcome.result });
     warnings.push(...outcome.warnings);
     if (stored !== undefined) continue;
+    telemetry.metrics.record('refusal.audit.stage.duration', outcome.seconds, { stage: stage.name });
     await finishStage(stage.name, stage.summarize(outcome.result), outcome, record(), update, emit, seconds());
   }
   return { results, warnings };

@@ -15,10 +15,20 @@ export interface StoredEvaluation {
 
 /** The right to work on an audit; held by at most one living process. */
 export interface Lease {
+  /** Aborts when the lease is lost: stop the work. Absent: it lasts as long as the process. */
+  readonly lost?: AbortSignal;
   release(): Promise<void>;
 }
 
+export interface AcquireOptions {
+  /** How long to wait for another holder's lease. Default 0. */
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface AuditStore {
+  /** Whether coordinators elsewhere see these audits and take over what a dead or stopped one leaves. */
+  readonly isShared: boolean;
   create(record: AuditRecord, spec: AuditSpec): Promise<void>;
   /** Newest first. */
   list(): Promise<AuditRecord[]>;
@@ -37,7 +47,7 @@ export interface AuditStore {
   readReport(id: string): Promise<string | undefined>;
   writeReport(id: string, json: string): Promise<void>;
   /** Undefined while another living process holds it. A lease whose process died is taken over. */
-  acquireLease(id: string): Promise<Lease | undefined>;
+  acquireLease(id: string, options?: AcquireOptions): Promise<Lease | undefined>;
   /** Whether a living process (this one included) holds the lease. */
   isLeased(id: string): Promise<boolean>;
 }

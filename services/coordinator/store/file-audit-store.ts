@@ -15,6 +15,8 @@ const ID_PATTERN = /^[a-z0-9][a-z0-9-]{0,63}$/;
 const KEY_PATTERN = /^[a-z0-9-]+(\/[a-z0-9-]+)?$/;
 
 export class FileAuditStore implements AuditStore {
+  readonly isShared = false;
+
   constructor(private readonly folder: string) {}
 
   async create(record: AuditRecord, spec: AuditSpec): Promise<void> {

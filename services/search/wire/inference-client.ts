@@ -34,7 +34,7 @@ import type {
 } from '../model/model-port.js';
 import { decodeProof, encodePrompt, encodeScore } from './shared-types.js';
 
-type InferenceClient = ServiceClient<typeof InferenceServiceDefinition>;
+export type InferenceClient = ServiceClient<typeof InferenceServiceDefinition>;
 
 /** Where a service states no limit. */
 const FALLBACK_LIMITS = { maxPrompts: 64, maxEvaluations: 256, maxBankEdits: 4096, maxNewTokens: 256 };
@@ -93,10 +93,9 @@ const encodeEdits = (edits: LayerEdits): WireLayerEdits => ({
   names: [...edits.names],
 });
 
-const encodeInline = (bank: Bank): BankReference => {
-  const value: EditBank = { layers: bank.layers.map(encodeEdits) };
-  return { bank: { $case: 'inline', value } };
-};
+export const encodeBank = (bank: Bank): EditBank => ({ layers: bank.layers.map(encodeEdits) });
+
+const encodeInline = (bank: Bank): BankReference => ({ bank: { $case: 'inline', value: encodeBank(bank) } });
 
 /** Runs a call with the bank by digest if one is known, and once more inline if the pod lacks it; nothing was yielded by then. */
 async function* withBank<Out>(
@@ -123,15 +122,7 @@ async function* evaluate(
   batch: EvaluationBatch,
   signal: AbortSignal,
 ): AsyncGenerator<AnsweredEvaluation[]> {
-  const request = {
-    prompts: batch.prompts.map(encodePrompt),
-    score: encodeScore(batch.score),
-    evaluations: batch.evaluations.map(({ prompt, on }) => ({
-      promptIndex: prompt,
-      mask: { bits: encodeMaskIndices(on, batch.bank.size) },
-    })),
-    firstTokenKl: batch.firstTokenKl,
-  };
+  const request = encodeEvaluations(batch);
   const call = (bank: BankReference | undefined) => client.evaluateMasks({ ...request, bank }, { signal });
   for await (const { results, bankDigest } of withBank(digests, batch.bank, call)) {
     if (bankDigest !== '') digests.set(batch.bank, bankDigest);
@@ -139,7 +130,18 @@ async function* evaluate(
   }
 }
 
-function decodeResult(result: EvaluationResult, count: number): AnsweredEvaluation {
+/** The request but for its model and bank. */
+export const encodeEvaluations = (batch: EvaluationBatch) => ({
+  prompts: batch.prompts.map(encodePrompt),
+  score: encodeScore(batch.score),
+  evaluations: batch.evaluations.map(({ prompt, on }) => ({
+    promptIndex: prompt,
+    mask: { bits: encodeMaskIndices(on, batch.bank.size) },
+  })),
+  firstTokenKl: batch.firstTokenKl,
+});
+
+export function decodeResult(result: EvaluationResult, count: number): AnsweredEvaluation {
   const { evaluationIndex: index, refusalScore, firstTokenScore, pI, firstTokenKl, acted, tokenBlocks } = result;
   if (index >= count) throw fault('INTERNAL', `Inference answered evaluation ${index} of a batch of ${count}.`);
   const proof = decodeProof(result.proof);

@@ -1,0 +1,49 @@
+/** The inference process as a worker of the evaluation queue: pulls batches beside the calls that it answers, through the same door. */
+import type { Provenance } from '../../proto/gen/refusalscope/v1/types.js';
+import { serveEvaluations } from '../../shared/bus/evaluation-work.js';
+import { digestOfModel } from '../../shared/bus/model-digest.js';
+import { openBus } from '../../shared/bus/open-bus.js';
+import type { Logger } from '../../shared/log/create-logger.js';
+import type { BusConfig } from '../../shared/process/bus-settings.js';
+import type { EvaluateMasks } from './evaluate-masks.js';
+
+export interface BulkOptions {
+  readonly bus: BusConfig;
+  readonly modelName: string;
+  readonly provenance: Provenance;
+  readonly evaluateMasks: EvaluateMasks;
+  /** A batch whose worker shows no life for this long goes to another one. */
+  readonly ackWaitMs?: number;
+  readonly logger: Logger;
+}
+
+export interface BulkWorker {
+  isConnected(): boolean;
+  /** Ends what is being computed within the grace time, gives back the rest. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** @throws PEER_UNAVAILABLE if no server of the bus answers. */
+export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
+  const { modelName, provenance, evaluateMasks, ackWaitMs, logger } = options;
+  const bus = await openBus({ ...options.bus, logger, clientName: 'inference' });
+  const model = { name: modelName, digest: digestOfModel(provenance) };
+  const evaluate: EvaluateMasks = (request, signal) => {
+    logger.debug({ evaluations: request.evaluations.length }, 'batch begun');
+    return evaluateMasks(request, signal);
+  };
+  try {
+    const consumption = await serveEvaluations(bus, model, evaluate, ackWaitMs === undefined ? {} : { ackWaitMs });
+    return {
+      isConnected: () => bus.isConnected(),
+      stop: async (graceMs) => {
+        await consumption.drain(graceMs);
+        logger.info({ ...consumption.counts() }, 'batches served');
+        await bus.close();
+      },
+    };
+  } catch (thrown) {
+    await bus.close();
+    throw thrown;
+  }
+};

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { fault } from '../../shared/errors/fault.js';
-import type { EndpointJudgeConfig } from '../search/judge/endpoint-judge.js';
+import { createEndpointJudge, type EndpointJudgeConfig } from '../search/judge/endpoint-judge.js';
 
 export interface JudgeFlags {
   readonly judgeUrl?: string;
@@ -18,17 +18,20 @@ export const addJudgeFlags = (command: Command): Command =>
     .option('--judge-template <file>', "the classifier's own wording, with {behavior} and {generation}")
     .option('--send-answers-to-judge', 'allow prompts and answers to go to --judge-url');
 
-/** The key, if the server wants one, is in REFUSALSCOPE_JUDGE_KEY: flags are seen by other users. Throws FILE_NOT_FOUND. */
+/** The key, if the server wants one, is in REFUSALSCOPE_JUDGE_KEY: flags are seen by other users. Throws FILE_NOT_FOUND, CONFIG_INVALID. */
 export const judgeOf = (flags: JudgeFlags): EndpointJudgeConfig | undefined => {
   const { judgeUrl, judgeModel = 'judge', judgeTemplate, sendAnswersToJudge = false } = flags;
   if (judgeUrl === undefined) return undefined;
-  return {
+  const judge = {
     url: judgeUrl,
     model: judgeModel,
     sendAnswers: sendAnswersToJudge,
     key: process.env.REFUSALSCOPE_JUDGE_KEY || undefined,
     template: judgeTemplate === undefined ? undefined : readTemplate(judgeTemplate),
   };
+  // Its faults are told before a model is loaded.
+  createEndpointJudge(judge);
+  return judge;
 };
 
 function readTemplate(path: string): string {

@@ -2,7 +2,7 @@
  * The edges of a process that holds several services: those that only this process calls are on loopback and need no proof of identity;
  * one that others call has everything the settings name. Traces, metrics and the audit log are the same for all.
  */
-import { createLogger, type LogLevel } from '../../shared/log/create-logger.js';
+import { createLogger, type LogDestination, type LogLevel } from '../../shared/log/create-logger.js';
 import type { EdgeSettings } from '../../shared/process/edge-settings.js';
 import { type OpenEdge, openEdge, openProcessTelemetry } from '../../shared/process/open-edge.js';
 import type { Edge } from '../../shared/rpc/edge.js';
@@ -24,11 +24,15 @@ const PROCESS = 'refusalscope';
 const COMMAND_LINE = 'cli';
 
 /** Throws CONFIG_INVALID for settings that cannot be used. */
-export const openMeshEdges = async (settings: EdgeSettings, logLevel: LogLevel): Promise<MeshEdges> => {
+export const openMeshEdges = async (
+  settings: EdgeSettings,
+  logLevel: LogLevel,
+  logTo?: LogDestination,
+): Promise<MeshEdges> => {
   const telemetry = await openProcessTelemetry(PROCESS, settings);
   const opened: OpenEdge[] = [];
   const open = async (service: string, own: EdgeSettings): Promise<Edge> => {
-    const edge = await openEdge(service, own, createLogger(service, logLevel), telemetry);
+    const edge = await openEdge(service, own, createLogger(service, logLevel, logTo), telemetry);
     opened.push(edge);
     return edge;
   };

@@ -2,7 +2,7 @@
  * Starts services in one process, on loopback ports with real gRPC between them, in the order in which they need each other, and stops
  * them in the opposite order. Prevents: a half-started mesh that is left behind when one service cannot start.
  */
-import { createLogger, type LogLevel } from '../../shared/log/create-logger.js';
+import { createLogger, type LogDestination, type LogLevel } from '../../shared/log/create-logger.js';
 import { startCoordinatorService } from '../coordinator/start.js';
 import { startFmService } from '../fm/start.js';
 import { startInferenceService } from '../inference/start.js';
@@ -39,6 +39,8 @@ export interface MeshConfig extends ModelFiles {
   readonly cacheBytes: number;
   readonly stateDir: string;
   readonly logLevel: LogLevel;
+  /** Default: stderr. */
+  readonly logTo?: LogDestination | undefined;
   /** The coordinator's "host:port". Default: a free port on loopback. */
   readonly listen?: string | undefined;
   /** "host:port" of the console's web pages; absent: no console. */
@@ -107,7 +109,7 @@ export const startMesh = async (config: MeshConfig): Promise<Mesh> => {
   return whole(started, async () => {
     const { inference, sae } = await startModelServices(config, started);
     const peers = { inferenceAddress: inference.address, saeAddress: sae.address };
-    const logger = (name: string) => createLogger(name, config.logLevel);
+    const logger = (name: string) => createLogger(name, config.logLevel, config.logTo);
     const fm = await started.add(
       startFmService({ listen: LOOPBACK, logger: logger('fm'), ...(await insideEdge(config, 'fm')) }),
     );
@@ -151,7 +153,7 @@ const startModelServices = async (config: MeshConfig, started: Started) => {
     startSaeService({
       saeDirs: config.saeDirs,
       listen: LOOPBACK,
-      logger: createLogger('sae', config.logLevel),
+      logger: createLogger('sae', config.logLevel, config.logTo),
       ...(await insideEdge(config, 'sae')),
       ...(config.saeChoice !== undefined && { choice: config.saeChoice }),
       ...(config.digestDir !== undefined && { digestDir: config.digestDir }),
@@ -164,7 +166,7 @@ const startModelServices = async (config: MeshConfig, started: Started) => {
       threads: config.threads,
       cacheBytes: config.cacheBytes,
       listen: LOOPBACK,
-      logger: createLogger('inference', config.logLevel),
+      logger: createLogger('inference', config.logLevel, config.logTo),
       ...(await insideEdge(config, 'inference')),
       ...(config.adapterPath !== undefined && { adapterPath: config.adapterPath }),
       ...(config.compute !== undefined && { compute: config.compute }),

@@ -6,6 +6,7 @@ import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import { traceFields } from '../telemetry/trace-fields.js';
 
 export type Logger = PinoLogger;
+export type LogDestination = DestinationStream;
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -8,7 +8,7 @@ export type MetricKind = 'counter' | 'histogram' | 'gauge';
 
 export interface MetricRow {
   readonly kind: MetricKind;
-  /** UCUM, as OpenTelemetry writes it: "s", "By", "1", "{evaluation}". */
+  /** UCUM, as OpenTelemetry writes it: "s", "By", "{evaluation}". */
   readonly unit: string;
   readonly labels: readonly string[];
   readonly meaning: string;
@@ -55,7 +55,7 @@ export const METRICS = {
   'refusal.cache.size': gauge('By', [], 'Residuals and keys that the engine keeps.'),
   'refusal.engine.batch.duration': seconds(BATCH_SECONDS, [], 'One batch of the engine through its blocks.'),
   'refusal.engine.job.duration': seconds(JOB_SECONDS, ['kind'], 'One job of the engine, waiting included.'),
-  'refusal.engine.wedged': gauge('1', [], '1 while the engine has work and its heartbeat is overdue.'),
+  'refusal.engine.wedged': gauge('{engine}', [], '1 while the engine has work and its heartbeat is overdue.'),
   'refusal.judge.verdicts': counter('{answer}', ['stage', 'verdict'], 'Answers that the judge read, by verdict.'),
   'refusal.judge.failures': counter('{answer}', ['stage'], 'Answers that the judge could not read.'),
   'refusal.audits': counter('{audit}', ['outcome'], 'Audits that ended: succeeded, failed, cancelled, interrupted.'),
@@ -72,19 +72,19 @@ export const METRICS = {
     ['outcome'],
     'Certificates read again from disk: "loaded" or "kept" (unusable).',
   ),
-  'refusal.build': gauge('1', ['version'], 'Always 1; its label is the version that runs.'),
+  'refusal.build': gauge('{build}', ['version'], 'Always 1; its label is the version that runs.'),
 } as const satisfies Record<string, MetricRow>;
 
 export type MetricName = keyof typeof METRICS;
 
-// Words that Prometheus appends for a unit; units in braces are annotations and append nothing.
-const UNIT_SUFFIX: Readonly<Record<string, string>> = { s: 'seconds', By: 'bytes' };
+// Units in braces are annotations and append nothing.
+const UNIT_SUFFIX: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes' };
+
+/** What Prometheus' conventions append for a unit; the collector does the same by itself. */
+export const unitSuffix = (unit: string): string => UNIT_SUFFIX[unit] ?? '';
 
 /** The name under which Prometheus shows a metric, without the suffixes of a histogram's parts (_bucket, _sum, _count). */
 export const prometheusName = (name: MetricName): string => {
   const { unit, kind } = METRICS[name];
-  const suffix = UNIT_SUFFIX[unit];
-  const base = name.replaceAll('.', '_') + (suffix === undefined ? '' : `_${suffix}`);
-  if (kind === 'counter') return `${base}_total`;
-  return unit === '1' && kind === 'gauge' ? `${base}_ratio` : base;
+  return name.replaceAll('.', '_') + unitSuffix(unit) + (kind === 'counter' ? '_total' : '');
 };

@@ -20,7 +20,8 @@ const SERVER_ERRORS: ReadonlySet<string> = new Set([
 ]);
 
 export const isServerError = (status: string): boolean => SERVER_ERRORS.has(status);
-export const isClientError = (status: string): boolean => status !== 'OK';
+/** A caller that has what it wants lets go of the rest of a stream: that is no failure. */
+export const isClientError = (status: string): boolean => status !== 'OK' && status !== 'CANCELLED';
 
 /** Labels of the call's metrics; `isError` decides whether the status counts as an error. */
 export const callLabels = (path: string, status: string, isError: (status: string) => boolean) => ({

@@ -5,14 +5,14 @@
 import { propagation, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import { OTLPMetricExporter as GrpcMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc';
 import { OTLPMetricExporter as HttpMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { OTLPTraceExporter as HttpTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { core, metrics as metricsSdk, node, resources } from '@opentelemetry/sdk-node';
-import { fault, isFault } from '../errors/fault.js';
+import { isFault } from '../errors/fault.js';
 import { projectVersion } from '../project/version.js';
 import { createClientTracing } from './client-tracing.js';
 import { createMetrics } from './metrics.js';
+import { openPrometheus } from './prometheus.js';
 import { createServerTracing } from './server-tracing.js';
 import type { Facts, ProcessTelemetry, Telemetry, TelemetrySettings } from './telemetry.js';
 import { linksOf, type TraceContext } from './trace-carrier.js';
@@ -99,24 +99,6 @@ const openReaders = async (settings: TelemetrySettings) => {
     readers.push(new metricsSdk.PeriodicExportingMetricReader({ exporter, exportIntervalMillis, exportTimeoutMillis }));
   }
   return { prometheus, readers };
-};
-
-const openPrometheus = async (address: string): Promise<PrometheusExporter> => {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
-  const exporter = new PrometheusExporter({
-    host,
-    port: Number(address.slice(colon + 1)),
-    preventServerStart: true,
-    withoutScopeInfo: true,
-  });
-  try {
-    await exporter.startServer();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw fault('CONFIG_INVALID', `Metrics cannot be served on ${address}: ${reason}. Choose a free port.`, { cause });
-  }
-  return exporter;
 };
 
 const inSpan = <Result>(

@@ -160,8 +160,9 @@ function watch(
       logger.warn('the engine answers again');
       setAlive(true);
     },
-    onCacheBytes: (bytes) => {
-      cacheBytes = bytes;
+    onStatistics: (statistics) => {
+      cacheBytes = statistics.cacheBytes;
+      for (const seconds of statistics.batchSeconds) metrics.record('refusal.engine.batch.duration', seconds);
     },
   });
   metrics.observe('refusal.engine.wedged', () => (watched.isWedged() ? 1 : 0));

@@ -2,7 +2,7 @@
  * Sees an engine that is stuck: while it has work, a heartbeat job must be answered within a limit. The heartbeat waits its turn between
  * two batches, so the limit is longer than the longest single batch. Prevents: a pod that is alive, ready, and answers nothing for ever.
  */
-import type { EngineThread } from './thread/messages.js';
+import type { EngineStatistics, EngineThread } from './thread/messages.js';
 
 export interface EngineWatchOptions {
   readonly intervalMs: number;
@@ -11,8 +11,8 @@ export interface EngineWatchOptions {
   readonly onWedged: (silentMs: number) => void;
   /** After `onWedged`, when the engine answers again. */
   readonly onAnswers: () => void;
-  /** Bytes that the engine keeps, with each heartbeat. */
-  readonly onCacheBytes?: (bytes: number) => void;
+  /** What the engine says of itself with each heartbeat. */
+  readonly onStatistics?: (statistics: EngineStatistics) => void;
 }
 
 export interface WatchedEngine {
@@ -29,8 +29,8 @@ export const watchEngine = (engine: EngineThread, options: EngineWatchOptions): 
   const beat = async (): Promise<void> => {
     askedAt = performance.now();
     try {
-      const { cacheBytes } = await engine.run('statistics', {}, new AbortController().signal);
-      options.onCacheBytes?.(cacheBytes);
+      const statistics = await engine.run('statistics', {}, new AbortController().signal);
+      options.onStatistics?.(statistics);
     } catch {
       // The thread has ended: whoever started it knows, and says so.
       return;

@@ -23,6 +23,8 @@ export interface EvaluatorOptions {
   readonly batchTokens: number;
   /** Evaluations that walk the tree at once. */
   readonly maxActive: number;
+  /** Called after each batch with the seconds that its blocks took. */
+  readonly onBatch?: (seconds: number) => void;
 }
 
 interface Caller {
@@ -169,11 +171,18 @@ export class Evaluator {
     const finished =
       layer === this.transformer.spec.nLayers - 1
         ? batch.map((passage) => this.scoredRowsOf(passage))
-        : await runConvoy(this.transformer, batch);
+        : await this.runTimed(batch);
     if (finished.length > 0) await this.scorer.score(finished);
     for (const { passage } of finished) this.release(passage);
     for (const passage of batch) if (!finished.some((one) => one.passage === passage)) this.cache.touch(passage.node);
     for (const { passage } of finished) for (const pending of passage.waiting) this.advance(pending);
+  }
+
+  private async runTimed(batch: readonly Passage[]): Promise<Finished[]> {
+    const startedAt = performance.now();
+    const finished = await runConvoy(this.transformer, batch);
+    this.options.onBatch?.((performance.now() - startedAt) / 1000);
+    return finished;
   }
 
   /** Asks every group at the passages' layer what it would change; then the evaluations that waited for it walk on. */

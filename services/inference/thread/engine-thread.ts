@@ -30,8 +30,15 @@ import type {
 
 /** Evaluations that walk the tree of states at once: enough to fill batches from several prompts. */
 const MAX_ACTIVE = 512;
+/** Batches whose time is kept for the next question about statistics. */
+const MAX_BATCHES = 4096;
 
-function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: StateCache): JobHandlers<Jobs> {
+function createHandlers(
+  transformer: Transformer,
+  evaluator: Evaluator,
+  cache: StateCache,
+  batchSeconds: number[],
+): JobHandlers<Jobs> {
   const banks = new BankCache();
   const resolve = (input: BankInput): EditBank => {
     if ('layers' in input) return banks.keep(createEditBank(input.layers, transformer.spec.dModel));
@@ -71,6 +78,7 @@ function createHandlers(transformer: Transformer, evaluator: Evaluator, cache: S
       cacheBytes: cache.bytes,
       states: cache.states,
       queued: evaluator.queued,
+      batchSeconds: batchSeconds.splice(0),
     }),
   };
 }
@@ -106,7 +114,15 @@ await serveJobs<Jobs, ReadyEngine, LoadingEngine>(async (onLoading) => {
   choice.sink.close?.();
   const tuning = await tuneBatch(transformer);
   const cache = new StateCache(options.cacheBytes, spec.dModel);
-  const evaluator = new Evaluator(transformer, cache, { batchTokens: tuning.batchTokens, maxActive: MAX_ACTIVE });
+  const batchSeconds: number[] = [];
+  const evaluator = new Evaluator(transformer, cache, {
+    batchTokens: tuning.batchTokens,
+    maxActive: MAX_ACTIVE,
+    onBatch: (seconds) => {
+      batchSeconds.push(seconds);
+      if (batchSeconds.length > MAX_BATCHES) batchSeconds.shift();
+    },
+  });
   const files = model.files.filter((file) => !model.adapter?.files.includes(file));
-  return { handlers: createHandlers(transformer, evaluator, cache), ready: { spec, tuning, files } };
+  return { handlers: createHandlers(transformer, evaluator, cache, batchSeconds), ready: { spec, tuning, files } };
 });

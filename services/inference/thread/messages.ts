@@ -96,6 +96,8 @@ export interface EngineStatistics {
   readonly cacheBytes: number;
   readonly states: number;
   readonly queued: number;
+  /** What each batch since the last question took, in seconds; the oldest are left out where there are too many. */
+  readonly batchSeconds: readonly number[];
 }
 
 export interface ReadyEngine {

@@ -7,11 +7,13 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { projectRoot } from '../../../shared/project/root.js';
+import { SERVICES } from '../../unit/deploy/known-settings.js';
 import { type Manifest, podOf, serversOf } from '../../unit/deploy/manifest.js';
 import { createTokenKit, type TokenKit } from '../security/token-kit.js';
 
 const run = promisify(execFile);
 const CALLER = 'cli';
+const NATS = 'nats';
 const ISSUER = 'refusalscope';
 /** What an audit needs. */
 const SCOPES = 'read audit intervene';
@@ -28,7 +30,8 @@ export class LocalSecrets {
   static async make(manifests: readonly Manifest[], folder: string): Promise<LocalSecrets> {
     const areUsed = serversOf(manifests).some((workload) => secretNamesOf(podOf(workload).volumes).length > 0);
     const tokens = await createTokenKit();
-    if (areUsed) await run('bash', [join(projectRoot, 'deploy/dev-certs.sh'), folder]);
+    if (areUsed)
+      await run('bash', [join(projectRoot, 'deploy/dev-certs.sh'), folder, ...Object.keys(SERVICES), CALLER, NATS]);
     return new LocalSecrets(folder, tokens, areUsed);
   }
 
@@ -51,6 +54,14 @@ export class LocalSecrets {
       REFUSALSCOPE_TLS_CA: join(folder, 'ca.crt'),
       REFUSALSCOPE_TOKEN: await this.tokens.sign({ iss: ISSUER, scope: SCOPES, exp }),
     };
+  }
+
+  /** Lines for nats-server that ask for certificates, as the chart's values do; none where the manifests speak to it in plain text. */
+  natsConfiguration(): string {
+    if (!this.areUsed) return '';
+    const file = (name: string): string => join(this.certificates, NATS, name);
+    const files = `cert_file: "${file('tls.crt')}", key_file: "${file('tls.key')}", ca_file: "${file('ca.crt')}"`;
+    return `tls { ${files}, verify: true }`;
   }
 
   remove(): void {

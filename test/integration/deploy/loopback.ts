@@ -1,6 +1,6 @@
 /**
- * Moves a rendered mesh to this machine: every address becomes a free port of loopback, every mounted path a folder here. Everything
- * else of a container's environment stays as it was rendered, and nothing is added to it.
+ * Moves a rendered mesh to this machine: every address becomes a free port of loopback, every mounted path a folder here,
+ * and streams have one copy on the one NATS server. Everything else of the environment stays as it was rendered, and nothing is added.
  */
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
@@ -11,7 +11,7 @@ import { type Container, environmentOf, type Manifest, NAME_LABEL, servicesOf } 
 export interface Places {
   /** Folder of this run: volumes that start empty. */
   readonly scratch: string;
-  readonly natsUrl: string;
+  readonly natsPort: number;
 }
 
 /** What to start for one container. */
@@ -46,7 +46,10 @@ export class Loopback {
 
   private async move(workload: string, container: Container, name: string, value: string): Promise<string> {
     if (value.startsWith('/')) return this.pathOf(workload, container, value);
-    if (/^(nats|tls):\/\/nats[.:]/.test(value)) return this.places.natsUrl;
+    const nats = /^(nats|tls):\/\/nats:\d+$/.exec(value)?.[1];
+    if (nats !== undefined) return `${nats}://127.0.0.1:${this.places.natsPort}`;
+    // One server holds one copy; the chart's three hold three.
+    if (name === 'REFUSALSCOPE_NATS_REPLICAS') return '1';
     const [, host, port] = /^([\w.-]+):(\d+)$/.exec(value) ?? [];
     if (host === undefined) return value;
     if (name.endsWith('_LISTEN')) return `127.0.0.1:${await this.portOf(workload, Number(port))}`;

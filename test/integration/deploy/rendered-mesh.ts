@@ -51,8 +51,8 @@ export class RenderedMesh {
     const manifests = renderOverlay(overlay);
     const scratch = await mkdtemp(join(tmpdir(), 'refusalscope-cluster-'));
     const secrets = await LocalSecrets.make(manifests, join(scratch, 'certificates'));
-    const nats = await startNatsServer();
-    const loopback = new Loopback(manifests, { scratch, natsUrl: nats.url });
+    const nats = await startNatsServer({ configuration: secrets.natsConfiguration() });
+    const loopback = new Loopback(manifests, { scratch, natsPort: nats.port });
     const children = new ChildProcesses(join(scratch, 'logs'));
     const mesh = new RenderedMesh(manifests, nats, scratch, loopback, children, secrets, say);
     process.once('exit', () => children.killAll());

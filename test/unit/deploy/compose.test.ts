@@ -10,7 +10,7 @@ import { projectRoot } from '../../../shared/project/root.js';
 import { assertConsoleMayListen, assertMayListen } from '../../../shared/rpc/listen-policy.js';
 import { parseDockerfile } from './dockerfile.js';
 import { isRuntimeName, portOf, readSettings, SERVICES, serviceOfArgs } from './known-settings.js';
-import { fetchedTo } from './policy/settings.js';
+import { BUS_SETTING, fetchedTo } from './policy/settings.js';
 
 interface ComposeService {
   readonly image: string;
@@ -67,6 +67,7 @@ describe('the compose file', () => {
       Object.values(environment).every((value) => typeof value === 'string'),
       name,
     ).toBe(true);
+    expect(environment[BUS_SETTING]).toBe(names.has(BUS_SETTING) ? 'nats://nats:4222' : undefined);
   });
 
   test('every address leads to the port of the service it names', () => {

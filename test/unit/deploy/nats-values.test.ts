@@ -5,7 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { MAX_MESSAGE_BYTES } from '../../../shared/bus/message-limits.js';
 import { projectRoot } from '../../../shared/project/root.js';
+import { readSettings, SERVICES } from './known-settings.js';
 import type { Manifest, NetworkPolicy, ScaledObject } from './manifest.js';
+import { BUS_SETTING } from './policy/settings.js';
 import { schemaFaults } from './schema.js';
 
 interface Hardened {
@@ -60,6 +62,14 @@ describe('the values for the NATS chart', () => {
     const ports = policy!.spec.ingress!.map((rule) => rule.ports![0]!.port);
     expect(ports).toEqual([4222, 6222, values.config.monitor.port, 7777]);
     expect(policy!.spec.ingress!.every((rule) => (rule.from ?? []).length > 0)).toBe(true);
+  });
+
+  test('let in whoever knows the setting for the bus, and nobody else', () => {
+    const users = Object.keys(SERVICES).filter((name) => readSettings(name, {}).names.has(BUS_SETTING));
+    const [policy] = values.extraResources as NetworkPolicy[];
+    const callers = policy!.spec.ingress![0]!.from![0]!.podSelector!.matchExpressions![0]!.values;
+    expect(users.length).toBeGreaterThan(0);
+    expect([...callers!].sort()).toEqual(users.sort());
   });
 
   test('the autoscaler asks the monitoring port of the headless Service that the chart makes', () => {

@@ -7,6 +7,14 @@ const ingressOf = (manifests: readonly Manifest[], name: string) =>
 
 export const BREAKS_OF_NETWORK: Breaks = {
   'an address without a Service': [inSetting('search', 'REFUSALSCOPE_SAE_ADDRESS', 'saes:7002'), /where no Service is/],
+  'a bus elsewhere': [
+    inSetting('search', 'REFUSALSCOPE_NATS_SERVERS', 'tls://bus:4222'),
+    /REFUSALSCOPE_NATS_SERVERS is tls:\/\/bus:4222, where no Service is/,
+  ],
+  'no way to the bus': [
+    without('NetworkPolicy', 'bus'),
+    /inference -> nats:4222 is needed and not allowed out of the pod/,
+  ],
   'no policy by default': [without('NetworkPolicy', 'deny-all'), /no network policy denies everything/],
   'an edge that is missing': [
     (manifests) => {

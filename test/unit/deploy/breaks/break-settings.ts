@@ -54,6 +54,10 @@ export const BREAKS_OF_SETTINGS: Breaks = {
     }),
     /sae livenessProbe: asks for "", not for "liveness"/,
   ],
+  'no bus': [
+    inSetting('search', 'REFUSALSCOPE_NATS_SERVERS', undefined),
+    /Deployment search: knows REFUSALSCOPE_NATS_SERVERS, and it is not set/,
+  ],
   'half of the certificate files': [
     inSetting('fm', 'REFUSALSCOPE_TLS_KEY', undefined),
     /the service would not start: [\s\S]*REFUSALSCOPE_TLS_KEY: set all of/,

@@ -22,6 +22,10 @@ export const BREAKS_OF_TRUST: Breaks = {
     inSetting('coordinator', 'REFUSALSCOPE_TLS_CLIENTS', 'none'),
     /coordinator: asks callers for no certificate/,
   ],
+  'the bus in plain text': [
+    inSetting('inference', 'REFUSALSCOPE_NATS_SERVERS', 'nats://nats:4222'),
+    /inference: speaks to NATS in plain text/,
+  ],
   'no tokens of people': [
     inSetting('coordinator', 'REFUSALSCOPE_JWKS', undefined),
     /coordinator: takes no tokens of people/,

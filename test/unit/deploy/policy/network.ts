@@ -33,7 +33,7 @@ export const networkFaults = (manifests: readonly Manifest[]): string[] => {
   return [
     ...calls.faults,
     ...deniedByDefault(policies),
-    ...difference('into', ingress, [...calls.edges, ...OUTSIDE_CALLERS, ...scrapes(manifests)]),
+    ...difference('into', ingress, [...calls.edges.filter(leadsInside), ...OUTSIDE_CALLERS, ...scrapes(manifests)]),
     ...difference('out of', egress, [
       ...calls.edges,
       ...callers.map((caller) => `${caller} -> ${DNS}`),
@@ -41,6 +41,12 @@ export const networkFaults = (manifests: readonly Manifest[]): string[] => {
     ]),
   ];
 };
+
+/** Made by the NATS chart, so not among the manifests. */
+const OUTSIDE_SERVICES = ['nats:4222'];
+
+/** The other side of an edge to NATS is in k8s/nats-values.yaml. */
+const leadsInside = (edge: string): boolean => !OUTSIDE_SERVICES.some((service) => edge.endsWith(`-> ${service}`));
 
 /** From the addresses in the settings. Each must name a Service that leads to that port. */
 const callsOf = (manifests: readonly Manifest[]): { edges: string[]; faults: string[] } => {
@@ -50,10 +56,12 @@ const callsOf = (manifests: readonly Manifest[]): { edges: string[]; faults: str
   for (const workload of serversOf(manifests)) {
     const { name } = workload.metadata;
     for (const [setting, value] of Object.entries(environmentOf(mainContainerOf(workload)))) {
-      const [, host, port] = /^([a-z][a-z0-9-]*):(\d+)$/.exec(value) ?? [];
+      const [, host, port] = /^(?:[a-z]+:\/\/)?([a-z][a-z0-9-]*):(\d+)$/.exec(value) ?? [];
       if (host === undefined) continue;
       const service = services.find((candidate) => candidate.metadata.name === host);
-      const served = service?.spec.ports.some((entry) => entry.port === Number(port)) ?? false;
+      const served =
+        OUTSIDE_SERVICES.includes(`${host}:${port}`) ||
+        service?.spec.ports.some((entry) => entry.port === Number(port)) === true;
       if (!served) faults.push(`${name}: ${setting} is ${value}, where no Service is`);
       edges.push(`${name} -> ${service?.spec.selector[NAME_LABEL] ?? host}:${port}`);
     }

@@ -28,6 +28,7 @@ import {
 import { said } from './hardening.js';
 
 const MIB = 2 ** 20;
+export const BUS_SETTING = 'REFUSALSCOPE_NATS_SERVERS';
 
 export const settingsFaults = (manifests: readonly Manifest[]): string[] => [
   ...missingServices(manifests),
@@ -60,7 +61,7 @@ const serverFaults = (workload: Workload): string[] => {
       : [
           ...portFaults(about, service, container, settings),
           ...sizeFaults(about, container, settings),
-          ...busFaults(about, environment, names),
+          ...busFaults(workload, environment, names),
         ]),
   ];
 };
@@ -119,11 +120,14 @@ const sizeFaults = (about: string, container: Container, { threads, cacheBytes }
   ]);
 };
 
-/** A service that can speak to NATS must be told where it is. */
-const busFaults = (about: string, environment: Record<string, string>, names: ReadonlySet<string>): string[] =>
-  [...names]
-    .filter((name) => /NATS_(URL|URLS|SERVERS)$/.test(name) && !environment[name])
-    .map((name) => `${about}: the config knows ${name}, and it is not set`);
+/** A service that can speak to NATS is told where it is; only a mesh for development may go without. */
+const busFaults = (workload: Workload, environment: Record<string, string>, names: ReadonlySet<string>): string[] => {
+  const { name, namespace } = workload.metadata;
+  if (namespace?.endsWith('-dev') === true) return [];
+  return said(`${workload.kind} ${name}`, [
+    [!names.has(BUS_SETTING) || Boolean(environment[BUS_SETTING]), `knows ${BUS_SETTING}, and it is not set`],
+  ]);
+};
 
 /** Paths in settings and arguments lie in the image or in a mounted volume. */
 const pathFaults = (workload: Workload, container: Container): string[] => {

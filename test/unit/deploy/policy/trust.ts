@@ -13,6 +13,7 @@ import {
   type Workload,
 } from '../manifest.js';
 import { said } from './hardening.js';
+import { BUS_SETTING } from './settings.js';
 
 const FILES: Readonly<Record<string, string>> = {
   REFUSALSCOPE_TLS_CERT: 'tls.crt',
@@ -39,6 +40,7 @@ const serverFaults = (workload: Workload, manifests: readonly Manifest[]): strin
       [edge.REFUSALSCOPE_INSECURE === isDevelopment, 'allows calls without authentication, or would not start'],
       [edge.REFUSALSCOPE_TLS_CLIENTS !== 'none', 'asks callers for no certificate'],
       [service !== 'coordinator' || !withTls || edge.REFUSALSCOPE_JWKS !== undefined, 'takes no tokens of people'],
+      [!withTls || isOverTls(environment[BUS_SETTING]), 'speaks to NATS in plain text'],
       [
         service === 'coordinator' || edge.REFUSALSCOPE_TLS_CLIENTS === 'require',
         'lets callers in without a certificate',
@@ -47,6 +49,9 @@ const serverFaults = (workload: Workload, manifests: readonly Manifest[]): strin
     ...(withTls ? certificateFaults(workload, service, manifests) : []),
   ];
 };
+
+const isOverTls = (servers: string | undefined): boolean =>
+  (servers ?? '').split(',').every((server) => server === '' || server.startsWith('tls://'));
 
 const certificateFaults = (workload: Workload, service: string, manifests: readonly Manifest[]): string[] => {
   const { name } = workload.metadata;

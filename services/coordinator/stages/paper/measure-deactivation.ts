@@ -41,10 +41,13 @@ export const measureDeactivation = async (
     byPrompt.push(await readMembers(context, earlier, one, members, present(bank, 'a bank')));
     context.progress(i + 1, cases.length, 'deactivation');
   }
-  return describe(off.length, byPrompt);
+  return describeDeactivation(off.length, byPrompt);
 };
 
-export const describe = (features: number, byPrompt: readonly (readonly Change[])[]): Deactivation | null => {
+export const describeDeactivation = (
+  features: number,
+  byPrompt: readonly (readonly Change[])[],
+): Deactivation | null => {
   const on = byPrompt.map((changes) => changes.filter(({ clean }) => clean > 0)).filter(({ length }) => length > 0);
   if (on.length === 0) return null;
   const silent = (changes: readonly Change[]) => changes.filter(({ edited }) => edited <= 0).length;

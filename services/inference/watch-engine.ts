@@ -26,6 +26,7 @@ export const watchEngine = (engine: EngineThread, options: EngineWatchOptions): 
   let jobs = 0;
   let askedAt: number | undefined;
   let isWedged = false;
+  // Asked even if nobody looks at the answer: that it comes is the point.
   const beat = async (): Promise<void> => {
     askedAt = performance.now();
     try {

@@ -1,6 +1,6 @@
 /** The inference process as a worker of the evaluation queue: pulls batches beside the calls that it answers, through the same door. */
 import type { Provenance } from '../../proto/gen/refusalscope/v1/types.js';
-import { serveEvaluations } from '../../shared/bus/evaluation-work.js';
+import { type EvaluateMasks as EvaluateBatch, serveEvaluations } from '../../shared/bus/evaluation-work.js';
 import { digestOfModel } from '../../shared/bus/model-digest.js';
 import { openBus } from '../../shared/bus/open-bus.js';
 import type { Logger } from '../../shared/log/create-logger.js';
@@ -28,9 +28,11 @@ export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
   const { modelName, provenance, evaluateMasks, ackWaitMs, logger } = options;
   const bus = await openBus({ ...options.bus, logger, clientName: 'inference' });
   const model = { name: modelName, digest: digestOfModel(provenance) };
-  const evaluate: EvaluateMasks = (request, signal) => {
-    logger.debug({ evaluations: request.evaluations.length }, 'batch begun');
-    return evaluateMasks(request, signal);
+  const evaluate: EvaluateBatch = async function* (request, signal, { id, delivery }) {
+    const facts = { workId: id, delivery, evaluations: request.evaluations.length };
+    logger.debug(facts, 'batch begun');
+    yield* evaluateMasks(request, signal);
+    logger.debug(facts, 'batch computed');
   };
   try {
     const consumption = await serveEvaluations(bus, model, evaluate, ackWaitMs === undefined ? {} : { ackWaitMs });

@@ -11,7 +11,7 @@ import type {
 import { EditBank } from '../../proto/gen/refusalscope/v1/types.js';
 import { fault, isFault } from '../errors/fault.js';
 import { extractTraceFrom, injectTrace, withTrace } from '../telemetry/trace-carrier.js';
-import type { Bus, ConsumeOptions, Consumption, WorkQueue } from './bus.js';
+import type { Bus, ConsumeOptions, Consumption, WorkItem, WorkQueue } from './bus.js';
 import { contentId } from './content-id.js';
 import { cutIntoBatches } from './evaluation-batches.js';
 import { requestWork } from './request-work.js';
@@ -64,9 +64,13 @@ export interface ServedModel {
   readonly digest: string;
 }
 
+/** The item that a request came as. */
+export type EvaluationItem = Pick<WorkItem, 'id' | 'delivery'>;
+
 export type EvaluateMasks = (
   request: EvaluateMasksRequest,
   signal: AbortSignal,
+  item: EvaluationItem,
 ) => AsyncIterable<EvaluateMasksResponse>;
 
 /** Pulls items until the consumption is drained. Two at a time by default: one is fetched and stored while the other is computed. */
@@ -80,11 +84,11 @@ export const serveEvaluations = async (
   // The engine's own name of each bank it was given, by blob.
   const engineDigests = new Map<string, string>();
   return queue.consume(
-    async ({ payload, headers }, signal) => {
-      const work = decodeWork(payload);
+    async (item, signal) => {
+      const work = decodeWork(item.payload);
       assertServed(work, model);
-      const results = await withTrace(extractTraceFrom(headers), () =>
-        evaluateWork(bus, work, evaluate, engineDigests, signal),
+      const results = await withTrace(extractTraceFrom(item.headers), () =>
+        evaluateWork(bus, work, (request) => evaluate(request, signal, item), engineDigests),
       );
       return EvaluationWorkResult.encode({ results }).finish();
     },
@@ -142,15 +146,14 @@ const assertServed = (work: EvaluationWork, model: ServedModel): void => {
 const evaluateWork = async (
   bus: Bus,
   work: EvaluationWork,
-  evaluate: EvaluateMasks,
+  evaluate: (request: EvaluateMasksRequest) => AsyncIterable<EvaluateMasksResponse>,
   engineDigests: Map<string, string>,
-  signal: AbortSignal,
 ): Promise<EvaluationResult[]> => {
   const { model, prompts, score, evaluations, firstTokenKl, bankSha256 } = work;
   const run = async (bank: EvaluateMasksRequest['bank']): Promise<EvaluationResult[]> => {
     const request = { model, prompts, bank, score, evaluations, firstTokenKl };
     const results: EvaluationResult[] = [];
-    for await (const response of evaluate(request, signal)) {
+    for await (const response of evaluate(request)) {
       engineDigests.set(bankSha256, response.bankDigest);
       results.push(...response.results);
     }

@@ -31,13 +31,14 @@ describe.skipIf(!hasKubectl)('the rendered mesh (skipped where there is no kubec
   });
 
   test(
-    'overlay cpu: all probes answer over the plain port, calls need a certificate and a token',
+    'overlay cpu: all probes answer over the plain port, calls need a certificate and a token, the autoscaler finds its consumer',
     async () => {
       mesh = await RenderedMesh.start({ overlay: 'cpu' });
       const coordinator = await mesh.addressOf('coordinator', 7000);
       const caller = await mesh.callerEnvironment();
       expect(Object.keys(caller)).toContain('REFUSALSCOPE_TOKEN');
 
+      expect(await mesh.queueLag(), 'the consumer at which KEDA looks is there, and has nothing to do').toBe(0);
       expect(await askForReport(coordinator, caller)).toMatch(/No audit has the id/);
       const { REFUSALSCOPE_TOKEN, ...withoutToken } = caller;
       expect(REFUSALSCOPE_TOKEN).toMatch(/\./);

@@ -13,6 +13,7 @@ import {
   type Manifest,
   mainContainerOf,
   podOf,
+  scaledObjectsOf,
   serversOf,
   type Workload,
   workloadsOf,
@@ -21,7 +22,8 @@ import { renderOverlay } from '../../unit/deploy/render-overlay.js';
 import { askHealth } from './ask-health.js';
 import { ChildProcesses } from './child-processes.js';
 import { LocalSecrets, secretNamesOf } from './local-secrets.js';
-import { Loopback } from './loopback.js';
+import { freePort, Loopback } from './loopback.js';
+import { readQueueLag } from './queue-lag.js';
 
 export interface RenderedMeshOptions {
   readonly overlay: string;
@@ -43,6 +45,7 @@ export class RenderedMesh {
     private readonly loopback: Loopback,
     private readonly children: ChildProcesses,
     private readonly secrets: LocalSecrets,
+    private readonly natsMonitor: string,
     private readonly say: (line: string) => void,
   ) {}
 
@@ -51,10 +54,11 @@ export class RenderedMesh {
     const manifests = renderOverlay(overlay);
     const scratch = await mkdtemp(join(tmpdir(), 'refusalscope-cluster-'));
     const secrets = await LocalSecrets.make(manifests, join(scratch, 'certificates'));
-    const nats = await startNatsServer({ configuration: secrets.natsConfiguration() });
+    const monitor = `127.0.0.1:${await freePort()}`;
+    const nats = await startNatsServer({ configuration: `http: "${monitor}"\n${secrets.natsConfiguration()}` });
     const loopback = new Loopback(manifests, { scratch, natsPort: nats.port });
     const children = new ChildProcesses(join(scratch, 'logs'));
-    const mesh = new RenderedMesh(manifests, nats, scratch, loopback, children, secrets, say);
+    const mesh = new RenderedMesh(manifests, nats, scratch, loopback, children, secrets, monitor, say);
     process.once('exit', () => children.killAll());
     signal?.addEventListener('abort', () => mesh.ended.abort(new Error('stopped before the mesh was ready')));
     try {
@@ -74,6 +78,12 @@ export class RenderedMesh {
   /** What a caller outside the mesh must bring, as settings of the command line. */
   callerEnvironment(): Promise<Record<string, string>> {
     return this.secrets.callerEnvironment();
+  }
+
+  /** What the autoscaler would see at this moment. */
+  async queueLag(): Promise<number> {
+    const [trigger] = scaledObjectsOf(this.manifests)[0]!.spec.triggers;
+    return readQueueLag(this.natsMonitor, trigger!.metadata);
   }
 
   /** Aborts when a process ends by itself, with its name and its last words, and when the run is stopped. */

@@ -62,6 +62,7 @@ export const FAULTS = {
   AUDIT_STATE: row('FAILED_PRECONDITION', 'The audit is in a state in which this cannot be done.'),
   AUDIT_IMPOSSIBLE: row('FAILED_PRECONDITION', 'The model or prompts do not allow this audit (nothing refused, say).'),
   CHECKPOINT_CORRUPT: row('DATA_LOSS', 'A checkpoint on disk cannot be read.'),
+  STORAGE_FULL: row('RESOURCE_EXHAUSTED', 'The disk that holds checkpoints is full: make room, then resume.'),
   REVISION_CONFLICT: row(
     'FAILED_PRECONDITION',
     'Another process wrote the value or took the lease in the meantime: read it again.',

@@ -1,46 +1,83 @@
 /**
- * `npm run test:faults -- [--only NAME] [--json FILE]`: does real harm to a mesh of real processes and compares with the undisturbed run.
- * Ends with status 1 if a number changed or an evaluation was lost.
+ * `npm run test:faults -- [--only NAME] [--embedded] [--outage-s N] [--json FILE] [--table]`: does real harm to a mesh of real processes
+ * while it runs a small audit, and holds the report against that of an undisturbed run. Ends with status 1 if a report differs or an
+ * evaluation was lost. `--table` rewrites the table of docs/faults.md.
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import {
-  clockSkew,
-  duplicateDelivery,
-  killedWorker,
-  outOfMemory,
-  poisonBatch,
-  slowWorker,
-  stoppedServer,
-} from './evaluation-faults.js';
+import * as faults from './audit-faults.js';
 import type { FaultResult } from './fault-result.js';
+import { fullDisk } from './full-disk.js';
 import { frozenLeader, killedLeader } from './leader-faults.js';
+import { embeddedSubject, plantedSubject } from './subject.js';
+import { type Baseline, type Fault, measureBaseline, tryFault } from './try-fault.js';
+import { writeTable } from './write-table.js';
 
-const OUTAGE_MS = 20_000;
+const PROMPTS = 8;
 
-const FAULTS: Readonly<Record<string, () => Promise<FaultResult>>> = {
-  'killed-worker': killedWorker,
-  'stopped-server': () => stoppedServer(OUTAGE_MS),
-  'poison-batch': poisonBatch,
-  'slow-worker': slowWorker,
-  'out-of-memory': outOfMemory,
-  'duplicate-delivery': duplicateDelivery,
-  'clock-skew': clockSkew,
+const { values } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    only: { type: 'string', multiple: true },
+    embedded: { type: 'boolean', default: false },
+    'outage-s': { type: 'string', default: '20' },
+    table: { type: 'boolean', default: false },
+  },
+});
+
+const on = (fault: Fault) => (baseline: Baseline) => tryFault(baseline, fault);
+const FAULTS: Readonly<Record<string, (baseline: Baseline) => Promise<FaultResult>>> = {
+  'killed-worker': on(faults.killedWorker),
+  'killed-coordinator': on(faults.killedCoordinator),
+  'frozen-coordinator': on(faults.frozenCoordinator),
+  'stopped-server': on(faults.stoppedServer(Number(values['outage-s']) * 1000)),
+  'poison-batch': on(faults.poisonBatch),
+  'slow-worker': on(faults.slowWorker),
+  'out-of-memory': on(faults.outOfMemory),
+  'full-disk': fullDisk,
+  'duplicate-delivery': on(faults.duplicateDelivery),
+  'clock-skew': on(faults.clockSkew),
   'killed-leader': killedLeader,
   'frozen-leader': frozenLeader,
 };
 
-const { values } = parseArgs({ options: { json: { type: 'string' }, only: { type: 'string' } } });
+const chosen = Object.entries(FAULTS).filter(([name]) => values.only === undefined || values.only.includes(name));
+if (chosen.length === 0) {
+  throw new Error(`There is no fault "${values.only?.join()}": choose of ${Object.keys(FAULTS).join(', ')}.`);
+}
+const subject = values.embedded ? await embeddedSubject() : plantedSubject(PROMPTS);
 const results: FaultResult[] = [];
-for (const [name, run] of Object.entries(FAULTS)) {
-  if (values.only !== undefined && values.only !== name) continue;
-  const result = await run();
-  results.push(result);
+const failures: string[] = [];
+try {
+  const baseline = await measureBaseline(subject);
+  const { begun, seconds } = baseline.evidence;
+  const undisturbed = { subject: subject.name, evaluations: begun, seconds };
+  process.stdout.write(`undisturbed, ${subject.name}: ${begun} evaluations in ${seconds.toFixed(1)} s\n`);
+  for (const [name, run] of chosen) {
+    try {
+      const result = await run(baseline);
+      results.push(result);
+      process.stdout.write(`${lineOf(result)}\n`);
+    } catch (thrown) {
+      failures.push(name);
+      process.stdout.write(
+        `${name.padEnd(20)} FAILED     ${thrown instanceof Error ? thrown.stack : String(thrown)}\n`,
+      );
+    }
+  }
+  if (values.json !== undefined) {
+    await writeFile(values.json, `${JSON.stringify({ undisturbed, faults: results, failures }, null, 2)}\n`);
+  }
+  if (values.table) await writeTable(undisturbed, results);
+} finally {
+  subject.close();
+}
+const isWell = ({ report_identical, lost }: FaultResult): boolean => report_identical && lost === 0;
+process.exitCode = failures.length === 0 && results.every(isWell) ? 0 : 1;
+
+function lineOf(result: FaultResult): string {
+  if (result.skipped !== undefined) return `${result.name.padEnd(20)} skipped    ${result.skipped}`;
   const verdict = result.report_identical && result.lost === 0 ? 'same' : 'DIFFERENT';
   const counts = `lost ${result.lost}, redone ${result.redone}, recovered in ${result.recovery_s.toFixed(1)} s`;
-  process.stdout.write(`${name.padEnd(20)} ${verdict.padEnd(10)} ${counts}. ${result.what}; ${result.also}.\n`);
+  return `${result.name.padEnd(20)} ${verdict.padEnd(10)} ${counts}. ${result.what}; ${result.also}.`;
 }
-if (results.length === 0)
-  throw new Error(`There is no fault "${values.only}": choose of ${Object.keys(FAULTS).join(', ')}.`);
-if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ faults: results }, null, 2)}\n`);
-process.exitCode = results.every(({ report_identical, lost }) => report_identical && lost === 0) ? 0 : 1;

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { fault } from '../../../shared/errors/fault.js';
+import { fault, isFault } from '../../../shared/errors/fault.js';
 import type { Logger } from '../../../shared/log/create-logger.js';
 import type { Telemetry } from '../../../shared/telemetry/telemetry.js';
 import type { Peers } from '../peers/open-peers.js';
@@ -44,6 +44,8 @@ const POLL_MS = 1_000;
 
 export class Audits {
   private readonly running = new Map<string, Running>();
+  /** Audits that ended because their end could not be stored either, until they are resumed. */
+  private readonly unstored = new Map<string, AuditRecord>();
   private readonly changes = new EventEmitter().setMaxListeners(0);
   private takeOver: TakeOver | undefined;
 
@@ -88,13 +90,13 @@ export class Audits {
     return (await this.tryStart(record, spec)) ?? record;
   }
 
-  get(id: string): Promise<AuditRecord> {
-    return this.options.store.readRecord(id);
+  async get(id: string): Promise<AuditRecord> {
+    return this.unstored.get(id) ?? this.options.store.readRecord(id);
   }
 
   /** Newest first. */
-  list(): Promise<AuditRecord[]> {
-    return this.options.store.list();
+  async list(): Promise<AuditRecord[]> {
+    return (await this.options.store.list()).map((record) => this.unstored.get(record.id) ?? record);
   }
 
   /** Resolves once the audit has stopped. */
@@ -178,6 +180,7 @@ export class Audits {
       await lease.release();
       throw thrown;
     }
+    this.unstored.delete(record.id);
     this.running.set(record.id, { abort, ended: this.run(started, spec, lease, abort.signal) });
     return started;
   }
@@ -203,9 +206,12 @@ export class Audits {
     try {
       return await runAudit({ ...this.options, peers, signal, onChange }, record, spec);
     } catch (thrown) {
-      // The store itself failed: the record on disk is the best there is.
+      // The store itself failed: what it holds is the checkpoint to go on from, but no more the truth about the audit.
       logger.error({ err: thrown, auditId: record.id }, 'audit could not be stored');
-      return record;
+      const error = isFault(thrown) ? `${thrown.code}: ${thrown.message}` : 'INTERNAL: The audit could not be stored.';
+      const failed: AuditRecord = { ...record, state: 'failed', error };
+      if (!this.options.store.isShared) this.unstored.set(record.id, failed);
+      return failed;
     } finally {
       await lease
         .release()

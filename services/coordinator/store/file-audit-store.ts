@@ -21,7 +21,7 @@ export class FileAuditStore implements AuditStore {
 
   async create(record: AuditRecord, spec: AuditSpec): Promise<void> {
     await mkdir(this.pathOf(record.id, 'results'), { recursive: true, mode: 0o700 });
-    await writeAtomically(this.pathOf(record.id, 'spec.json'), JSON.stringify(spec));
+    await onDisk(this.folder, writeAtomically(this.pathOf(record.id, 'spec.json'), JSON.stringify(spec)));
     await this.writeRecord(record);
   }
 
@@ -45,7 +45,8 @@ export class FileAuditStore implements AuditStore {
   }
 
   async writeRecord(record: AuditRecord): Promise<void> {
-    await writeAtomically(this.pathOf(record.id, 'state.json'), JSON.stringify(record, null, 1));
+    const text = JSON.stringify(record, null, 1);
+    await onDisk(this.folder, writeAtomically(this.pathOf(record.id, 'state.json'), text));
   }
 
   async readResult(id: string, key: string): Promise<unknown> {
@@ -55,7 +56,7 @@ export class FileAuditStore implements AuditStore {
   }
 
   async writeResult(id: string, key: string, value: unknown): Promise<void> {
-    await writeAtomically(this.pathOf(id, this.resultName(key)), JSON.stringify(value));
+    await onDisk(this.folder, writeAtomically(this.pathOf(id, this.resultName(key)), JSON.stringify(value)));
   }
 
   readEvaluations(id: string): Promise<StoredEvaluation[]> {
@@ -63,9 +64,8 @@ export class FileAuditStore implements AuditStore {
   }
 
   async appendEvaluations(id: string, evaluations: readonly StoredEvaluation[]): Promise<void> {
-    await appendFile(this.pathOf(id, 'evaluations.binlog'), Buffer.concat(evaluations.map(encodeFrame)), {
-      mode: 0o600,
-    });
+    const frames = Buffer.concat(evaluations.map(encodeFrame));
+    await onDisk(this.folder, appendFile(this.pathOf(id, 'evaluations.binlog'), frames, { mode: 0o600 }));
   }
 
   async readEvents(id: string, afterSequence: number): Promise<AuditEvent[]> {
@@ -77,7 +77,8 @@ export class FileAuditStore implements AuditStore {
   }
 
   async appendEvent(id: string, event: AuditEvent): Promise<void> {
-    await appendFile(this.pathOf(id, 'events.jsonl'), `${JSON.stringify(event)}\n`, { mode: 0o600 });
+    const line = `${JSON.stringify(event)}\n`;
+    await onDisk(this.folder, appendFile(this.pathOf(id, 'events.jsonl'), line, { mode: 0o600 }));
   }
 
   readReport(id: string): Promise<string | undefined> {
@@ -85,7 +86,7 @@ export class FileAuditStore implements AuditStore {
   }
 
   async writeReport(id: string, json: string): Promise<void> {
-    await writeAtomically(this.pathOf(id, 'report.json'), json);
+    await onDisk(this.folder, writeAtomically(this.pathOf(id, 'report.json'), json));
   }
 
   async acquireLease(id: string) {
@@ -131,6 +132,18 @@ export class FileAuditStore implements AuditStore {
     return parse(text, this.pathOf(id, name));
   }
 }
+
+/** A full disk is no defect, and a person can do something about it. */
+const onDisk = async (folder: string, write: Promise<void>): Promise<void> => {
+  try {
+    await write;
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw cause;
+    const advice = 'Make room, then resume the audit: what it had stored is kept.';
+    throw fault('STORAGE_FULL', `The disk of ${folder} has no room for a checkpoint. ${advice}`, { cause });
+  }
+};
 
 const parse = (text: string, path: string): unknown => {
   try {

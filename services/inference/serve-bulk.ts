@@ -3,8 +3,10 @@ import type { Provenance } from '../../proto/gen/refusalscope/v1/types.js';
 import { type EvaluateMasks as EvaluateBatch, serveEvaluations } from '../../shared/bus/evaluation-work.js';
 import { digestOfModel } from '../../shared/bus/model-digest.js';
 import { openBus } from '../../shared/bus/open-bus.js';
+import { isFault } from '../../shared/errors/fault.js';
 import type { Logger } from '../../shared/log/create-logger.js';
 import type { BusConfig } from '../../shared/process/bus-settings.js';
+import type { EditLog } from '../../shared/security/edit-log.js';
 import type { EvaluateMasks } from './evaluate-masks.js';
 
 export interface BulkOptions {
@@ -15,6 +17,8 @@ export interface BulkOptions {
   /** A batch whose worker shows no life for this long goes to another one. */
   readonly ackWaitMs?: number;
   readonly logger: Logger;
+  /** Where edits are written down; calls are by themselves, batches by this. */
+  readonly editLog?: EditLog | undefined;
 }
 
 export interface BulkWorker {
@@ -28,10 +32,10 @@ export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
   const { modelName, provenance, evaluateMasks, ackWaitMs, logger } = options;
   const bus = await openBus({ ...options.bus, logger, clientName: 'inference' });
   const model = { name: modelName, digest: digestOfModel(provenance) };
-  const evaluate: EvaluateBatch = async function* (request, signal, { id, delivery }) {
+  const evaluate: EvaluateBatch = async function* (request, signal, { id, requester, delivery }) {
     const facts = { workId: id, delivery, evaluations: request.evaluations.length };
     logger.debug(facts, 'batch begun');
-    yield* evaluateMasks(request, signal);
+    yield* written(options.editLog, { requestId: id, onBehalfOf: requester }, request, evaluateMasks(request, signal));
     logger.debug(facts, 'batch computed');
   };
   try {
@@ -49,3 +53,25 @@ export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
     throw thrown;
   }
 };
+
+const EVALUATE_MASKS = '/refusalscope.v1.InferenceService/EvaluateMasks';
+
+/** The same stream, with a line in the audit log before it and one after. */
+async function* written<Item>(
+  editLog: EditLog | undefined,
+  source: { readonly requestId: string; readonly onBehalfOf: string },
+  request: unknown,
+  items: AsyncIterable<Item>,
+): AsyncGenerator<Item> {
+  const begun = await editLog?.begin(EVALUATE_MASKS, request, { ...source, subject: 'queue' });
+  let outcome = 'CANCELLED';
+  try {
+    yield* items;
+    outcome = 'OK';
+  } catch (thrown) {
+    outcome = isFault(thrown) ? thrown.code : 'INTERNAL';
+    throw thrown;
+  } finally {
+    await begun?.end(outcome);
+  }
+}

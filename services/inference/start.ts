@@ -126,7 +126,7 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
 }
 
 const openBulk = async (
-  { bus, modelName, ackWaitMs, logger = silentLogger }: InferenceServiceConfig,
+  { bus, modelName, ackWaitMs, edge, logger = silentLogger }: InferenceServiceConfig,
   provenance: Provenance,
   evaluateMasks: EvaluateMasks,
 ): Promise<BulkWorker | undefined> => {
@@ -137,6 +137,7 @@ const openBulk = async (
     provenance,
     evaluateMasks,
     logger,
+    editLog: edge?.editLog,
     ...(ackWaitMs !== undefined && { ackWaitMs }),
   });
 };

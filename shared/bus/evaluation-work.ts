@@ -65,7 +65,7 @@ export interface ServedModel {
 }
 
 /** The item that a request came as. */
-export type EvaluationItem = Pick<WorkItem, 'id' | 'delivery'>;
+export type EvaluationItem = Pick<WorkItem, 'id' | 'requester' | 'delivery'>;
 
 export type EvaluateMasks = (
   request: EvaluateMasksRequest,

@@ -8,6 +8,7 @@ import { createAuditCalls } from '../security/audit-calls.js';
 import { openAuditLog } from '../security/audit-log.js';
 import { createAuthorization } from '../security/authorization.js';
 import { createCallerToken } from '../security/caller-token.js';
+import { createEditLog } from '../security/edit-log.js';
 import { isUrl } from '../security/jwks-source.js';
 import { createChannelTls, createServerTls, type ServerTls } from '../security/tls-credentials.js';
 import { openTlsFiles, type TlsFiles } from '../security/tls-files.js';
@@ -39,13 +40,15 @@ export const openEdge = async (
   const serverMiddleware: ServerMiddleware<object, RequestContext>[] = [
     createAuthorization({ ...parts, verifier, peerKey: tls.server?.peerKey }),
   ];
-  if (auditLog !== undefined) serverMiddleware.push(createAuditCalls({ ...parts, log: auditLog }));
+  const editLog = auditLog && createEditLog({ ...parts, log: auditLog });
+  if (editLog !== undefined) serverMiddleware.push(createAuditCalls(editLog));
   return {
     telemetry,
     serverMiddleware,
     clientMiddleware: clientMiddlewareOf(settings),
     ...(tls.server && { serverCredentials: tls.server.credentials }),
     ...(tls.files && { channelCredentials: createChannelTls(tls.files) }),
+    ...(editLog && { editLog }),
     limits: limitsOf(settings),
     graceMs: settings.REFUSALSCOPE_GRACE_S * 1000,
     authenticates: verifier !== undefined || (tls.server !== undefined && settings.REFUSALSCOPE_TLS_CLIENTS !== 'none'),

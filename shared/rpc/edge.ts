@@ -4,6 +4,7 @@
  */
 import type { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 import type { ClientMiddleware, ServerMiddleware } from 'nice-grpc';
+import type { EditLog } from '../security/edit-log.js';
 import { silentTelemetry, type Telemetry } from '../telemetry/telemetry.js';
 import type { RequestContext } from './request-log.js';
 import type { ServerLimits } from './server-limits.js';
@@ -17,6 +18,8 @@ export interface Edge {
   readonly serverMiddleware: readonly ServerMiddleware<object, RequestContext>[];
   /** Run around each try of a call: the token of this process. */
   readonly clientMiddleware: readonly ClientMiddleware[];
+  /** For edits that come in another way than by a call; calls are in it by themselves. Absent: no audit log. */
+  readonly editLog?: EditLog;
   readonly limits: Partial<ServerLimits>;
   /** How long running calls may go on after a stop. */
   readonly graceMs?: number;

@@ -19,7 +19,8 @@ const HOUR_MS = 3_600_000;
 /** The worker that only pulls; the first one also answers calls. */
 const puller = ({ workers }: ServiceMesh) => workers[1]!;
 
-const killMidBatch = async (mesh: ServiceMesh): Promise<number> => {
+/** Gives the ms until the batches that it held were computed by another worker. */
+export const killMidBatch = async (mesh: ServiceMesh): Promise<number> => {
   const held = await freezeMidBatch(puller(mesh));
   const from = performance.now();
   await puller(mesh).kill('SIGKILL');
@@ -49,16 +50,16 @@ export const killedCoordinator: Fault = {
 
 export const frozenCoordinator: Fault = {
   name: 'frozen-coordinator',
-  what: `freeze the coordinator for ${3 * LEASE_S} s while another one waits, then let it go on as if it still led`,
-  also: 'its writes are refused by their fence; events have no gaps and the audit ends once',
+  what: 'freeze the coordinator until another one has taken the audit over, then let it go on as if it still led',
+  also: 'what the first one then writes is refused by its fence; events have no gaps and the audit ends once',
   strike: async (mesh, coordinators) => {
     const second = await mesh.startCoordinator();
     coordinators.push(second);
-    const first = coordinators[0]!.process;
     const from = performance.now();
-    first.signal('SIGSTOP');
-    setTimeout(() => first.signal('SIGCONT'), 3 * LEASE_S * 1000);
-    return (await second.process.until(({ msg }) => msg === 'audit taken over', from)).at - from;
+    coordinators[0]!.process.signal('SIGSTOP');
+    const takenOver = await second.process.until(({ msg }) => msg === 'audit taken over', from);
+    coordinators[0]!.process.signal('SIGCONT');
+    return takenOver.at - from;
   },
 };
 
@@ -75,28 +76,31 @@ export const stoppedServer = (outageMs: number): Fault => ({
   },
 });
 
+/** Gives the ms until all of it is in dead letters. */
+export async function poisonQueue(mesh: ServiceMesh): Promise<number> {
+  const { bus, close } = await openBusStore(mesh);
+  try {
+    const queue = await openEvaluationQueue(bus, mesh.subject.modelEnvironment.REFUSALSCOPE_MODEL_NAME!);
+    const from = performance.now();
+    const poison = [Buffer.from([0xff, 0xff, 0xff]), Buffer.alloc(64, 0x07)];
+    for (const payload of poison) await queue.publish({ requester: 'poisoner', payload });
+    for (;;) {
+      const letters = await queue.deadLetters();
+      const told = letters.filter(({ failure }) => failure.code === 'REQUEST_INVALID' && failure.text !== '');
+      if (told.length === poison.length) return performance.now() - from;
+      if (performance.now() - from > 60_000) throw new Error(`${told.length} of ${poison.length} dead letters`);
+      await sleep(50);
+    }
+  } finally {
+    await close();
+  }
+}
+
 export const poisonBatch: Fault = {
   name: 'poison-batch',
-  what: 'another requester queues batches that no worker can read or compute',
+  what: 'another requester queues batches that no worker can read',
   also: 'each is a dead letter with its reason and payload at the first try; recovery is until both are',
-  strike: async (mesh) => {
-    const { bus, close } = await openBusStore(mesh);
-    try {
-      const queue = await openEvaluationQueue(bus, mesh.subject.modelEnvironment.REFUSALSCOPE_MODEL_NAME!);
-      const from = performance.now();
-      const poison = [Buffer.from([0xff, 0xff, 0xff]), Buffer.alloc(64, 0x07)];
-      for (const payload of poison) await queue.publish({ requester: 'poisoner', payload });
-      for (;;) {
-        const letters = await queue.deadLetters();
-        const told = letters.filter(({ failure }) => failure.code === 'REQUEST_INVALID' && failure.text !== '');
-        if (told.length === poison.length) return performance.now() - from;
-        if (performance.now() - from > 60_000) throw new Error(`${told.length} of ${poison.length} dead letters`);
-        await sleep(50);
-      }
-    } finally {
-      await close();
-    }
-  },
+  strike: poisonQueue,
 };
 
 /** Of every 400 ms it runs for 40. */
@@ -130,7 +134,6 @@ export const outOfMemory: Fault = {
   name: 'out-of-memory',
   what: 'a worker with a heap of 96 MB runs out of it in the middle of a batch; another one is started',
   also: 'V8 ended the process itself',
-  everywhere: {},
   strike: async (mesh) => {
     // In the place of the one without a limit.
     await puller(mesh).kill('SIGTERM');

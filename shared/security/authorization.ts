@@ -52,7 +52,8 @@ export const createAuthorization = (options: AuthorizationOptions): ServerMiddle
   };
 
 const identify = async ({ verifier, peerKey }: AuthorizationOptions, { metadata }: CallContext): Promise<Principal> => {
-  if (verifier === undefined && peerKey === undefined) return LOCAL_PRINCIPAL;
+  const asker = metadata.get(ON_BEHALF_OF_KEY);
+  if (verifier === undefined && peerKey === undefined) return { ...LOCAL_PRINCIPAL, ...onBehalfOf(asker) };
   const authorization = metadata.get('authorization');
   if (authorization !== undefined) {
     const token = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization)?.[1];
@@ -65,14 +66,17 @@ const identify = async ({ verifier, peerKey }: AuthorizationOptions, { metadata 
   if (service === undefined) {
     throw fault('UNAUTHENTICATED', 'The call says nothing of who makes it: send a bearer token in "authorization".');
   }
-  return servicePrincipal(String(service), metadata.get(ON_BEHALF_OF_KEY));
+  return servicePrincipal(String(service), asker);
 };
 
-const servicePrincipal = (service: string, onBehalfOf: string | undefined): Principal => ({
+const onBehalfOf = (asker: string | undefined): Pick<Principal, 'onBehalfOf'> =>
+  asker !== undefined && ON_BEHALF_OF_PATTERN.test(asker) ? { onBehalfOf: asker } : {};
+
+const servicePrincipal = (service: string, asker: string | undefined): Principal => ({
   subject: `service:${service}`,
   kind: 'service',
   scopes: new Set(SERVICE_SCOPES[service] ?? []),
-  ...(onBehalfOf !== undefined && ON_BEHALF_OF_PATTERN.test(onBehalfOf) && { onBehalfOf }),
+  ...onBehalfOf(asker),
 });
 
 const assertScopes = (principal: Principal, path: string, request: unknown): void => {

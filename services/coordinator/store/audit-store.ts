@@ -13,6 +13,8 @@ export interface StoredEvaluation {
   readonly record: Uint8Array;
 }
 
+export type EvidenceName = 'manifest.jsonl' | 'manifest.sig';
+
 /** The right to work on an audit; held by at most one living process. */
 export interface Lease {
   /** Aborts when the lease is lost: stop the work. Absent: it lasts as long as the process. */
@@ -42,12 +44,18 @@ export interface AuditStore {
   readEvaluations(id: string): Promise<StoredEvaluation[]>;
   appendEvaluations(id: string, evaluations: readonly StoredEvaluation[]): Promise<void>;
   readEvents(id: string, afterSequence: number): Promise<AuditEvent[]>;
+  /** @throws REVISION_CONFLICT if another process has stored an event of that number */
   appendEvent(id: string, event: AuditEvent): Promise<void>;
   /** report.json as text; undefined before the audit succeeded. */
   readReport(id: string): Promise<string | undefined>;
   writeReport(id: string, json: string): Promise<void>;
+  /** A file of the audit's evidence (docs/evidence.md); undefined if there is none. */
+  readEvidence(id: string, name: EvidenceName): Promise<string | undefined>;
+  writeEvidence(id: string, name: EvidenceName, text: string): Promise<void>;
   /** Undefined while another living process holds it. A lease whose process died is taken over. */
   acquireLease(id: string, options?: AcquireOptions): Promise<Lease | undefined>;
+  /** Whether this process holds the lease that it acquired last, at this very moment. */
+  holdsLease(id: string): boolean;
   /** Whether a living process (this one included) holds the lease. */
   isLeased(id: string): Promise<boolean>;
 }

@@ -1,7 +1,7 @@
 /**
  * Audits on the bus: values in one bucket of checkpoints, events in the event log. Every write of a running audit carries the fence of its
  * lease, so that a coordinator that lost the audit without knowing cannot write into it any more.
- *   record/ID  spec/ID  result/ID/KEY  evaluations/ID/NUMBER  report/ID  lease/ID/...
+ *   record/ID  spec/ID  result/ID/KEY  evaluations/ID/NUMBER  report/ID  evidence/ID/NAME  lease/ID/...
  */
 import { AuditEvent as WireEvent } from '../../../proto/gen/refusalscope/v1/coordinator.js';
 import type { Bus, CheckpointStore, PutOptions } from '../../../shared/bus/bus.js';
@@ -12,7 +12,7 @@ import type { AuditRecord } from '../audit/audit-record.js';
 import type { AuditSpec } from '../audit/audit-spec.js';
 import { encodeEvent } from '../wire/audit-to-wire.js';
 import { decodeEvent } from '../wire/event-from-wire.js';
-import type { AcquireOptions, AuditStore, Lease, StoredEvaluation } from './audit-store.js';
+import type { AcquireOptions, AuditStore, EvidenceName, Lease, StoredEvaluation } from './audit-store.js';
 import { decodeLog, encodeFrame } from './evaluation-log.js';
 import { readValue, writeValue } from './split-values.js';
 
@@ -64,8 +64,8 @@ export class BusAuditStore implements AuditStore {
     return (await this.read('spec', id)) as AuditSpec;
   }
 
-  writeRecord(record: AuditRecord): Promise<void> {
-    return this.write(`record/${record.id}`, record, this.fenced(record.id));
+  async writeRecord(record: AuditRecord): Promise<void> {
+    await this.write(`record/${record.id}`, record, this.fenced(record.id));
   }
 
   async readResult(id: string, key: string): Promise<unknown> {
@@ -73,8 +73,8 @@ export class BusAuditStore implements AuditStore {
     return bytes === undefined ? undefined : parse(bytes, key);
   }
 
-  writeResult(id: string, key: string, value: unknown): Promise<void> {
-    return this.write(`result/${assertId(id)}/${key}`, value, this.fenced(id));
+  async writeResult(id: string, key: string, value: unknown): Promise<void> {
+    await this.write(`result/${assertId(id)}/${key}`, value, this.fenced(id));
   }
 
   async readEvaluations(id: string): Promise<StoredEvaluation[]> {
@@ -110,8 +110,17 @@ export class BusAuditStore implements AuditStore {
     return bytes && Buffer.from(bytes).toString('utf8');
   }
 
-  writeReport(id: string, json: string): Promise<void> {
-    return writeValue(this.values, `report/${assertId(id)}`, Buffer.from(json, 'utf8'), this.fenced(id));
+  async writeReport(id: string, json: string): Promise<void> {
+    await writeValue(this.values, `report/${assertId(id)}`, Buffer.from(json, 'utf8'), this.fenced(id));
+  }
+
+  async readEvidence(id: string, name: EvidenceName): Promise<string | undefined> {
+    const bytes = await readValue(this.values, evidenceKey(id, name));
+    return bytes && Buffer.from(bytes).toString('utf8');
+  }
+
+  writeEvidence(id: string, name: EvidenceName, text: string): Promise<void> {
+    return writeValue(this.values, evidenceKey(id, name), Buffer.from(text, 'utf8'), this.fenced(id));
   }
 
   async acquireLease(id: string, { waitMs = 0, signal }: AcquireOptions = {}): Promise<Lease | undefined> {
@@ -126,6 +135,10 @@ export class BusAuditStore implements AuditStore {
       await lease.release();
     };
     return { lost: lease.signal, release };
+  }
+
+  holdsLease(id: string): boolean {
+    return this.leases.get(id)?.isHeld() === true;
   }
 
   /** A dead coordinator's lease counts until one that lives takes it over. */
@@ -179,6 +192,9 @@ const assertId = (id: string): string => {
   if (ID_PATTERN.test(id)) return id;
   throw fault('AUDIT_UNKNOWN', `No audit has the id ${JSON.stringify(id.slice(0, 64))}.`);
 };
+
+// A dot would part a subject.
+const evidenceKey = (id: string, name: EvidenceName): string => `evidence/${assertId(id)}/${name.replace('.', '-')}`;
 
 const parse = (bytes: Uint8Array, key: string): unknown => {
   try {

@@ -5,7 +5,7 @@ import { fault } from '../../../shared/errors/fault.js';
 import type { AuditEvent } from '../audit/audit-event.js';
 import type { AuditRecord } from '../audit/audit-record.js';
 import type { AuditSpec } from '../audit/audit-spec.js';
-import type { AuditStore, StoredEvaluation } from './audit-store.js';
+import type { AuditStore, EvidenceName, StoredEvaluation } from './audit-store.js';
 import { encodeFrame, readEvaluationLog, repairEvaluationLog } from './evaluation-log.js';
 import { acquireProcessLease, isLeaseHeld } from './process-lease.js';
 import { writeAtomically } from './write-atomically.js';
@@ -89,10 +89,23 @@ export class FileAuditStore implements AuditStore {
     await onDisk(this.folder, writeAtomically(this.pathOf(id, 'report.json'), json));
   }
 
+  readEvidence(id: string, name: EvidenceName): Promise<string | undefined> {
+    return this.readText(id, name);
+  }
+
+  async writeEvidence(id: string, name: EvidenceName, text: string): Promise<void> {
+    await onDisk(this.folder, writeAtomically(this.pathOf(id, name), text));
+  }
+
   async acquireLease(id: string) {
     const lease = await acquireProcessLease(this.pathOf(id, 'lease'));
     if (lease !== undefined) await this.repair(id);
     return lease;
+  }
+
+  /** No other process can take the lease of one that lives. */
+  holdsLease(): boolean {
+    return true;
   }
 
   isLeased(id: string): Promise<boolean> {

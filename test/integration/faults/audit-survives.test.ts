@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { killMidBatch, poisonQueue } from '../../faults/audit-faults.js';
 import { compareReports } from '../../faults/audit-run.js';
 import type { FaultResult } from '../../faults/fault-result.js';
-import { type Subject, plantedSubject } from '../../faults/subject.js';
+import { plantedSubject, type Subject } from '../../faults/subject.js';
 import { type Baseline, measureBaseline, tryFault } from '../../faults/try-fault.js';
 
 /** The short form of `npm run test:faults`: three faults in one run, on processes that are started from the files that ship. */

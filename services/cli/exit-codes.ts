@@ -14,7 +14,7 @@ export const EXIT_CODES = {
   CHECK_FAILED: {
     code: 6,
     meaning:
-      'A check failed: `doctor` found something that keeps RefusalScope from running, or `audit-log verify` a line that was changed.',
+      'A check failed: `doctor` found something that keeps RefusalScope from running, `verify` or `audit-log verify` something that was changed, or `replay` a claim that does not hold.',
   },
   INTERRUPTED: { code: 130, meaning: 'Ctrl-C. The checkpoint is written; the last line is the command that goes on.' },
 } as const;

@@ -11,10 +11,12 @@ import { addEvaluateCommand } from './commands/evaluate.js';
 import { addListCommand } from './commands/list.js';
 import { addNumericsCommand } from './commands/numerics.js';
 import { addPullCommand } from './commands/pull.js';
+import { addReplayCommand } from './commands/replay.js';
 import { addReportCommand } from './commands/report.js';
 import { addResumeCommand } from './commands/resume.js';
 import { addServeCommand } from './commands/serve.js';
 import { addStartCommand } from './commands/start.js';
+import { addSignCommand, addVerifyCommand } from './commands/verify.js';
 import { EXIT_CODES } from './exit-codes.js';
 
 const COMMANDS = [
@@ -24,6 +26,9 @@ const COMMANDS = [
   addReportCommand,
   addListCommand,
   addCompareCommand,
+  addVerifyCommand,
+  addReplayCommand,
+  addSignCommand,
   addEvaluateCommand,
   addServeCommand,
   addNumericsCommand,

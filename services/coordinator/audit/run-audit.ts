@@ -5,6 +5,7 @@
 import { fault, isFault } from '../../../shared/errors/fault.js';
 import type { Logger } from '../../../shared/log/create-logger.js';
 import { silentTelemetry, type Telemetry } from '../../../shared/telemetry/telemetry.js';
+import { writeManifest } from '../evidence/build-manifest.js';
 import type { Peers } from '../peers/open-peers.js';
 import { buildReport } from '../report/build-report.js';
 import type { ReportWarning } from '../report/report-type.js';
@@ -62,6 +63,7 @@ export const runAudit = async (
     const { results, warnings } = await telemetry.inSpan('audit', { 'refusal.audit.id': started.id }, stages);
     await update({ seconds: seconds() });
     await store.writeReport(record.id, buildReport(record, spec, results, warnings, new Date()));
+    await writeManifest(store, record.id);
     ending = { state: 'succeeded', error: '' };
   } catch (thrown) {
     ending = endingOf(thrown, options, record.id);
@@ -145,7 +147,10 @@ const finishStage = async (
 };
 
 /** Describes the model again and compares the digests with those the checkpoint was begun with. */
-const assertSameModel = async (environment: StageEnvironment, stored: StageOutcome<'describe'>): Promise<void> => {
+export const assertSameModel = async (
+  environment: StageEnvironment,
+  stored: StageOutcome<'describe'>,
+): Promise<void> => {
   const fresh = await describeStage.run(quietContext(environment), {} as StageResults);
   const digestsOf = ({ provenance: p }: StageResults['describe']) =>
     Object.entries({
@@ -167,7 +172,7 @@ const assertSameModel = async (environment: StageEnvironment, stored: StageOutco
 };
 
 /** For what is looked at again when a checkpoint goes on: nothing of it is progress. */
-const quietContext = ({ spec, peers, signal }: StageEnvironment): StageContext => {
+export const quietContext = ({ spec, peers, signal }: StageEnvironment): StageContext => {
   const unused = () => {
     throw fault('INTERNAL', 'A stage that is only looked at again makes no streamed calls.');
   };

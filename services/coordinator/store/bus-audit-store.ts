@@ -119,8 +119,8 @@ export class BusAuditStore implements AuditStore {
     return bytes && Buffer.from(bytes).toString('utf8');
   }
 
-  writeEvidence(id: string, name: EvidenceName, text: string): Promise<void> {
-    return writeValue(this.values, evidenceKey(id, name), Buffer.from(text, 'utf8'), this.fenced(id));
+  async writeEvidence(id: string, name: EvidenceName, text: string): Promise<void> {
+    await writeValue(this.values, evidenceKey(id, name), Buffer.from(text, 'utf8'), this.fenced(id));
   }
 
   async acquireLease(id: string, { waitMs = 0, signal }: AcquireOptions = {}): Promise<Lease | undefined> {

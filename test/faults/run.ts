@@ -41,6 +41,8 @@ const FAULTS: Readonly<Record<string, (baseline: Baseline) => Promise<FaultResul
   'frozen-leader': frozenLeader,
 };
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const chosen = Object.entries(FAULTS).filter(([name]) => values.only === undefined || values.only.includes(name));
 if (chosen.length === 0) {
   throw new Error(`There is no fault "${values.only?.join()}": choose of ${Object.keys(FAULTS).join(', ')}.`);

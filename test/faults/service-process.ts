@@ -40,6 +40,9 @@ export const startService = async (
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  // Whatever ends this process must not leave others behind.
+  const killAtEnd = (): void => void child.kill('SIGKILL');
+  process.once('exit', killAtEnd);
   const lines: LogLine[] = [];
   let said = '';
   let isGone = false;
@@ -51,6 +54,7 @@ export const startService = async (
   const exited = new Promise<void>((resolve) => {
     child.once('close', () => {
       isGone = true;
+      process.off('exit', killAtEnd);
       resolve();
     });
   });

@@ -126,7 +126,7 @@ it('SIGTERM ends the process with code 0 and leaves a checkpoint', async () => {
   peers.script.delayMs = 20;
   const { child, client, close } = await spawnCoordinator();
   const id = (await client.createAudit({ spec: specOf(3) })).audit!.id;
-  await expect.poll(() => peers.runs.size).toBeGreaterThan(3);
+  await expect.poll(() => peers.runs.size, { timeout: 30_000 }).toBeGreaterThan(3);
   child.kill('SIGTERM');
   const [code] = await once(child, 'exit');
   expect(code).toBe(0);

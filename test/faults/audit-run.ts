@@ -42,7 +42,7 @@ export const runStruck = async (
     if (state !== AuditState.AUDIT_STATE_RUNNING) throw new Error(`the audit was over before ${STRIKE_STAGE}`);
     return stage === STRIKE_STAGE;
   });
-  const recoveryMs = await strike(id);
+  const recoveryMs = await unlessItFails(coordinators, id, strike(id));
   const ended = await untilAudit(coordinators, id, ({ state }) => state !== AuditState.AUDIT_STATE_RUNNING);
   if (ended.state !== AuditState.AUDIT_STATE_SUCCEEDED) throw new Error(`the audit ended otherwise: ${ended.error}`);
   const seconds = (performance.now() - startedAt) / 1000;
@@ -52,6 +52,22 @@ export const runStruck = async (
   } finally {
     await store.close();
   }
+};
+
+/** An audit that fails never recovers: told at once, with its error. */
+const unlessItFails = async (coordinators: readonly Coordinator[], id: string, struck: Promise<number>) => {
+  let isOver = false;
+  const failed = untilAudit(coordinators, id, ({ state }) => isOver || state === AuditState.AUDIT_STATE_FAILED, 500);
+  const recovered = struck.finally(() => {
+    isOver = true;
+  });
+  return Promise.race([
+    recovered,
+    failed.then(({ error }) => {
+      if (isOver) return recovered;
+      throw new Error(`the audit failed: ${error}`);
+    }),
+  ]);
 };
 
 export const gather = async (
@@ -95,6 +111,7 @@ export const untilAudit = async (
   coordinators: readonly Coordinator[],
   id: string,
   fits: (audit: AuditFacts) => boolean,
+  pollMs = POLL_MS,
 ): Promise<AuditFacts> => {
   const deadline = performance.now() + LIMIT_MS;
   while (performance.now() < deadline) {
@@ -108,7 +125,7 @@ export const untilAudit = async (
       );
       if (audit !== undefined && fits(audit)) return audit;
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
   throw new Error(`audit ${id} did not get there in ${LIMIT_MS / 1000} s`);
 };

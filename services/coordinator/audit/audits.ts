@@ -173,7 +173,9 @@ export class Audits {
   private async begin(record: AuditRecord, spec: AuditSpec, lease: Lease): Promise<AuditRecord> {
     const started: AuditRecord = { ...record, state: 'running', error: '' };
     const abort = new AbortController();
-    lease.lost?.addEventListener('abort', () => abort.abort(HANDED_OVER), { once: true });
+    const handOver = () => abort.abort(HANDED_OVER);
+    lease.lost?.addEventListener('abort', handOver, { once: true });
+    if (lease.lost?.aborted) handOver();
     try {
       await this.options.store.writeRecord(started);
     } catch (thrown) {

@@ -3,10 +3,19 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { fault } from '../../../shared/errors/fault.js';
 import { buildSpec, FILTERS, type SpecFlags } from '../build-spec.js';
 import type { CommandContext } from '../command-context.js';
+import { compareCompute } from '../compare-compute.js';
+import { DEFAULT_OPENERS } from '../evaluator.js';
 import { followAudit } from '../follow-audit.js';
 import { addJudgeFlags } from '../judge-options.js';
 import { readLabelledFiles } from '../labelled-files.js';
-import { addModelFlags, addStateFlag, type MeshFlags, repeatModelFlags, wholeFlag } from '../mesh-options.js';
+import {
+  addModelFlags,
+  addStateFlag,
+  type MeshFlags,
+  meshConfigOf,
+  repeatModelFlags,
+  wholeFlag,
+} from '../mesh-options.js';
 import { connectCoordinator, startEmbeddedCoordinator } from '../open-coordinator.js';
 import { applyPreset, type PaperFlags, paperSettings } from '../paper-preset.js';
 import { chooseEmbeddedPairs, type PromptSet, readPromptFile } from '../prompt-file.js';
@@ -20,6 +29,7 @@ interface AuditFlags extends MeshFlags, SpecFlags, PaperFlags {
   readonly out: string;
   readonly connect?: string;
   readonly requestId?: string;
+  readonly acceptCompute?: boolean;
 }
 
 const EMBEDDED_PAIRS = 64;
@@ -106,6 +116,10 @@ const addSpecFlags = (command: Command): Command =>
     .option('--opener <text...>', "fixed openers instead of the model's own")
     .option('--seed <n>', 'seed of everything that is drawn', wholeFlag(0, Number.MAX_SAFE_INTEGER), 0)
     .option('--title <text>', 'a name for people')
+    .option(
+      '--accept-compute',
+      'audit in --compute int8, int4 or float16 even if its flips differ from those of float32',
+    )
     .option('--redact', 'leave the first words of prompts and answers out of the report');
 
 const audit = async (flags: AuditFlags, context: CommandContext) => {
@@ -113,6 +127,7 @@ const audit = async (flags: AuditFlags, context: CommandContext) => {
   const { prompts, added } = await readPrompts(flags);
   if (added > 0) output.note(`The file has no harmless prompts: ${added} of the embedded set were added.`);
   const spec = buildSpec(prompts, flags, paperSettings(flags));
+  if (flags.connect === undefined && flags.acceptCompute !== true) await assertSameFlips(flags, prompts, context);
   const coordinator =
     flags.connect === undefined
       ? await startEmbeddedCoordinator(flags, context)
@@ -127,6 +142,35 @@ const audit = async (flags: AuditFlags, context: CommandContext) => {
   } finally {
     await coordinator.close();
   }
+};
+
+/** Prompts of each label that the comparison takes: enough to see a type that flips differently, few enough for half a minute. */
+const COMPARED_PER_LABEL = 6;
+
+/** An audit in a type that flips other prompts than float32 would be an audit of another model. Throws AUDIT_IMPOSSIBLE. */
+const assertSameFlips = async (
+  flags: AuditFlags,
+  prompts: PromptSet['prompts'],
+  { output }: CommandContext,
+): Promise<void> => {
+  const { compute = 'float32' } = flags;
+  if (compute === 'float32') return;
+  const of = (label: string) => prompts.filter((prompt) => prompt.label === label).slice(0, COMPARED_PER_LABEL);
+  const compared = [
+    ...of('harmful').map(({ text }) => ({ text, harmful: true })),
+    ...of('harmless').map(({ text }) => ({ text, harmful: false })),
+  ];
+  const files = await meshConfigOf(flags, output);
+  const openers = flags.opener ?? DEFAULT_OPENERS;
+  const [difference] = await compareCompute(files, [compute], compared, openers, (type) =>
+    output.status(`comparing ${compute} with float32: evaluating in ${type}`),
+  );
+  output.status('');
+  if (difference === undefined || difference.flips_changed === 0) return;
+  throw fault(
+    'AUDIT_IMPOSSIBLE',
+    `In ${compute}, ${difference.flips_changed} of ${difference.evaluations} evaluations flip otherwise than in float32 (score off by ${difference.mean_difference.toFixed(2)} on average). Audit in float32, or give --accept-compute.`,
+  );
 };
 
 const readPrompts = async (flags: AuditFlags): Promise<PromptSet> => {

@@ -35,11 +35,20 @@ export function buildHead(spec: ModelSpec, weights: WeightSink): Uint8Array {
   const logits = spec.logitSoftcap === undefined ? raw : softcap(graph, raw, spec.logitSoftcap);
   const specialLogits = graph.node('GatherElements', [logits, special], { axis: 1 });
   const rest = graph.node('ScatterElements', [logits, special, silence(graph, special)], { axis: 1 });
-  const restLse = graph.node('ReduceLogSumExp', [rest, graph.int64([1])], { keepdims: 1 });
+  const restLse = logSumExp(graph, rest);
   graph.output(specialLogits, HEAD.specialLogits, 'float32', ['M', 'C']);
   graph.output(restLse, HEAD.restLse, 'float32', ['M', 1]);
   graph.output(logits, HEAD.logits, 'float32', ['M', spec.vocabSize]);
   return graph.encode();
+}
+
+/**
+ * [M, vocab] -> [M, 1], from the softmax kernel: max(x) - max(x - lse). onnxruntime's ReduceLogSumExp takes one exponential at a time and
+ * costs more than the product with the vocabulary itself.
+ */
+function logSumExp(graph: OnnxGraph, x: Value): Value {
+  const largest = (values: Value): Value => graph.node('ReduceMax', [values, graph.int64([1])], { keepdims: 1 });
+  return graph.node('Sub', [largest(x), largest(graph.node('LogSoftmax', [x], { axis: 1 }))]);
 }
 
 /** A tensor of very low logits in the shape of `special`. */

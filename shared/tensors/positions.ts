@@ -21,7 +21,9 @@ const RANGE_PATTERN = /^(\d{1,7}):(\d{1,7})?$/;
 /** Throws REQUEST_INVALID for any other text. */
 export const parsePositions = (text: string): Positions => {
   const includeBos = text.endsWith('+bos');
-  const span = includeBos ? text.slice(0, -'+bos'.length) : text;
+  const bare = includeBos ? text.slice(0, -'+bos'.length) : text;
+  // The golden values' word for it.
+  const span = bare === 'all_but_first' ? 'all' : bare;
   if (span === 'all' || span === 'instruction' || span === 'answer') return { span, start: 0, end: 0, includeBos };
   const range = RANGE_PATTERN.exec(span);
   const start = Number(range?.[1]);

@@ -118,7 +118,7 @@ const addSpecFlags = (command: Command): Command =>
     .option('--title <text>', 'a name for people')
     .option(
       '--accept-compute',
-      'audit in --compute int8, int4 or float16 even if its flips differ from those of float32',
+      'audit in another --compute than float32 even if its flips differ from those of float32',
     )
     .option('--redact', 'leave the first words of prompts and answers out of the report');
 

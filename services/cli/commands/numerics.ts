@@ -20,7 +20,7 @@ export const addNumericsCommand = (program: Command, context: CommandContext): v
   const command = program
     .command('numerics')
     .description('say how far int8 and int4 scores are from float32 on this model')
-    .option('--types <types...>', 'compute types to compare: int8, int4, float16', ['int8', 'int4'])
+    .option('--types <types...>', 'compute types to compare: int8, int4, float16, bfloat16', ['int8', 'int4'])
     .option('--pairs <n>', 'prompt pairs of the embedded set to compare on', wholeFlag(1, 64), 8)
     .option('--json', 'print JSON');
   addModelFlags(command)

@@ -38,8 +38,10 @@ export interface WeightChoice {
 export interface WeightOptions {
   /** Default: by the size of the files and of the memory. */
   readonly mode?: WeightMode;
-  /** float16 halves memory and time on GPUs; mapped modes only. */
+  /** 16-bit floats halve memory and time on GPUs; mapped modes only. Activations of Gemma leave the range of float16, not that of bfloat16. */
   readonly computeType?: ComputeType;
+  /** Where the graphs will run. Default "cpu", which has no bfloat16. */
+  readonly device?: string;
 }
 
 /** Below this as float32, copying is quick, and stacked matrices run a little faster. */
@@ -52,7 +54,13 @@ const FLOAT32_SHARE = 0.6;
  * can never fit this machine's memory).
  */
 export function createWeights(model: OpenModel, options: WeightOptions = {}): WeightChoice {
-  const { computeType = 'float32' } = options;
+  const { computeType = 'float32', device = 'cpu' } = options;
+  if (computeType === 'bfloat16' && device === 'cpu') {
+    throw fault(
+      'UNSUPPORTED',
+      'onnxruntime has no bfloat16 products on the device "cpu". Use float32 there (bfloat16 weights are exact in it), or another device.',
+    );
+  }
   const mode = options.mode ?? chooseMode(model, computeType);
   if (mode === 'int8' || mode === 'int4')
     return { mode, sink: blockQuantized(model, mode === 'int8' ? 8 : 4), runtime: {} };

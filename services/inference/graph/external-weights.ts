@@ -12,7 +12,7 @@ import type { ElementType, OnnxGraph, Value } from './onnx-graph.js';
 import { piecewiseProduct, rowPieces } from './row-pieces.js';
 import type { WeightSink } from './weight-sink.js';
 
-export type ComputeType = 'float32' | 'float16';
+export type ComputeType = 'float32' | 'float16' | 'bfloat16';
 
 const STORED_TYPES: Readonly<Record<string, ElementType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 

@@ -18,15 +18,7 @@ import { tuneBatch } from '../engine/tune-batch.js';
 import { createWeights, type WeightOptions } from '../graph/create-weights.js';
 import { openModel } from '../model/open-model.js';
 import { BankCache } from './bank-cache.js';
-import type {
-  BankInput,
-  ComputeDtype,
-  EngineOptions,
-  Jobs,
-  LoadingEngine,
-  MaskInput,
-  ReadyEngine,
-} from './messages.js';
+import type { BankInput, EngineOptions, Jobs, LoadingEngine, MaskInput, ReadyEngine } from './messages.js';
 
 /** Evaluations that walk the tree of states at once: enough to fill batches from several prompts. */
 const MAX_ACTIVE = 512;
@@ -97,16 +89,16 @@ function resolvePositions(wanted: readonly number[], length: number): number[] {
 }
 
 /** Integer kernels are a way to hold the weights; 16-bit floats are a type to compute in. */
-function weightOptions(compute: ComputeDtype): WeightOptions {
+function weightOptions({ compute, device }: EngineOptions): WeightOptions {
   if (compute === 'int8' || compute === 'int4') return { mode: compute };
-  return compute === 'float32' ? {} : { computeType: compute };
+  return compute === 'float32' ? {} : { computeType: compute, device };
 }
 
 await serveJobs<Jobs, ReadyEngine, LoadingEngine>(async (onLoading) => {
   const options = workerData as EngineOptions;
   const model = openModel(options.modelPath, options.adapterPath);
   const { spec, weights } = model;
-  const choice = createWeights(model, weightOptions(options.compute));
+  const choice = createWeights(model, weightOptions(options));
   const runtime = { threads: options.threads, device: options.device, ...choice.runtime };
   const transformer = await Transformer.create(spec, weights, choice.sink, runtime, (done, total) =>
     onLoading({ done, total }),

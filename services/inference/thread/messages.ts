@@ -9,7 +9,7 @@ import type { BatchTuning } from '../engine/tune-batch.js';
 import type { ModelSpec } from '../model/model-spec.js';
 
 /** What the blocks compute in: float32 is the reference, int8 and int4 are docs/numerics.md's modes, 16-bit floats are for GPUs. */
-export const COMPUTE_TYPES = ['float32', 'int8', 'int4', 'float16'] as const;
+export const COMPUTE_TYPES = ['float32', 'int8', 'int4', 'float16', 'bfloat16'] as const;
 export type ComputeDtype = (typeof COMPUTE_TYPES)[number];
 
 export interface EngineOptions {

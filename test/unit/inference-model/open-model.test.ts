@@ -11,8 +11,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { TensorProto_DataType as DataType, ModelProto } from '../../../proto/gen/onnx/onnx.js';
 import { Transformer } from '../../../services/inference/engine/transformer.js';
 import { createWeights } from '../../../services/inference/graph/create-weights.js';
+import { OnnxGraph } from '../../../services/inference/graph/onnx-graph.js';
 import { buildRead } from '../../../services/inference/graph/read-graph.js';
 import { openModel } from '../../../services/inference/model/open-model.js';
 import { OrtSession } from '../../../services/inference/runtime/ort-session.js';
@@ -168,6 +170,20 @@ describe('what is refused', () => {
     expect(await failure(() => createWeights(model, { mode: 'copied', computeType: 'float16' }))).toMatch(
       /^UNSUPPORTED: .*float16 needs safetensors/,
     );
+    model.weights.close();
+  });
+
+  it('bfloat16 on the CPU; elsewhere the stored matrices go into the products as they are', async () => {
+    const model = openModel(fixture('gemma2-bf16'));
+    const bfloat16 = { mode: 'mapped', computeType: 'bfloat16' } as const;
+    expect(await failure(() => createWeights(model, bfloat16))).toMatch(/^UNSUPPORTED: .*no bfloat16 products/);
+    const { sink } = createWeights(model, { ...bfloat16, device: 'cuda' });
+    const graph = new OnnxGraph('one product');
+    const x = graph.input('x', 'float32', ['N', model.spec.dModel]);
+    graph.output(sink.linear(graph, x, 'model.layers.0.mlp.up_proj'), 'y', 'float32', ['N', 'F']);
+    const { node, initializer } = ModelProto.decode(graph.encode()).graph!;
+    expect(node.map(({ opType }) => opType)).toEqual(['Cast', 'FusedMatMul', 'Cast']);
+    expect(initializer.map(({ dataType }) => dataType)).toEqual([DataType.BFLOAT16]);
     model.weights.close();
   });
 

@@ -91,6 +91,9 @@ describe('positions', () => {
   it.each(['instruction', 'all+bos', 'answer', '3:17', '3:', '0:5+bos'])('%s comes back as it was', (text) => {
     expect(formatPositions(parsePositions(text))).toBe(text);
   });
+  it('all_but_first is all, which leaves position 0 out', () => {
+    expect(parsePositions('all_but_first')).toEqual(parsePositions('all'));
+  });
   it.each(['', 'bos', '5', '5:3', '3:3', '-1:4', 'instruction ', 'all+bos+bos'])('%j is refused', (text) => {
     expect(() => parsePositions(text)).toThrow(expect.objectContaining({ code: 'REQUEST_INVALID' }));
   });

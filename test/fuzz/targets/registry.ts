@@ -1,0 +1,22 @@
+/** All fuzz targets, in the order of the table; a reader of bytes that are not ours belongs here. */
+import type { FuzzTarget } from '../harness/fuzz-target.js';
+import { dequantize } from './dequantize.js';
+import { gguf, ggufModel } from './gguf.js';
+import { anyTensorFile, npz, safetensors, safetensorsSharded } from './tensor-files.js';
+
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+  dequantize,
+  gguf,
+  ggufModel,
+  safetensors,
+  safetensorsSharded,
+  npz,
+  anyTensorFile,
+];
+
+/** Throws for a name that no target has. */
+export const findTarget = (name: string): FuzzTarget => {
+  const found = FUZZ_TARGETS.find((target) => target.name === name);
+  if (found !== undefined) return found;
+  throw new Error(`There is no target "${name}": choose of ${FUZZ_TARGETS.map((target) => target.name).join(', ')}.`);
+};

@@ -1,15 +1,16 @@
 /**
- * `npm run test:fuzz -- [--cases N] [--seconds N] [--seed N] [--from N] [--only TARGET] [--json FILE] [--table]`: hostile input for every
- * reader of files and for the RPC edge. Ends with status 1 on a finding: an error that is not registered, a hang, a crash, memory that
+ * `npm run test:fuzz -- [--cases N] [--seconds N] [--seed N] [--from N] [--only TARGET] [--json FILE] [--with FILE] [--table]`: hostile
+ * input for every reader of files and for the RPC edge. `--with` adds the results of earlier runs (their --json) to the table. Ends with status 1 on a finding: an error that is not registered, a hang, a crash, memory that
  * grows. Every case can be made again from target, seed and number; the input of a finding is saved under fuzz-findings/.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { FuzzTarget } from './harness/fuzz-target.js';
 import { runTarget } from './harness/run-target.js';
 import { megabytes, type TargetResult } from './harness/target-result.js';
 import { makeInput, type WatchLimits } from './harness/watch-cases.js';
+import { mergeResults } from './merge-results.js';
 import { FUZZ_TARGETS, findTarget } from './targets/registry.js';
 import { writeTable } from './write-table.js';
 
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true },
     'hang-s': { type: 'string', default: '10' },
     json: { type: 'string' },
+    with: { type: 'string', multiple: true, default: [] },
     table: { type: 'boolean', default: false },
     save: { type: 'string', default: 'fuzz-findings' },
   },
@@ -55,9 +57,13 @@ for (const target of targets) {
   }
 }
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ results }, null, 2)}\n`);
-if (values.table) writeTable(results);
+if (values.table) writeTable(mergeResults([...values.with.map(earlier), results]));
 process.stdout.write(`${results.reduce((sum, { cases }) => sum + cases, 0)} cases\n`);
 process.exitCode = results.every(({ findings }) => findings.length === 0) ? 0 : 1;
+
+function earlier(file: string): TargetResult[] {
+  return (JSON.parse(readFileSync(file, 'utf8')) as { results: TargetResult[] }).results;
+}
 
 function lineOf({
   target,

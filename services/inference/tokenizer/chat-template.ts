@@ -1,9 +1,10 @@
 /**
- * The one door to @huggingface/jinja: a model's own chat template, rendered the same way on every day. Templates that print
+ * The door to @huggingface/jinja: a model's own chat template, rendered the same way on every day. Templates that print
  * today's date get a fixed one, since token ids that change at midnight would make an audit that goes on tomorrow another audit.
  */
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { fault } from '../../../shared/errors/fault.js';
+import { BoundedInterpreter } from './bounded-interpreter.js';
 import type { ChatMessage } from './chat-tokenizer.js';
 
 /** 26 July 2024: the date that the Llama 3.1 template itself falls back on. */
@@ -77,7 +78,7 @@ export const parseChatTemplate = (source: string, variables: Readonly<Record<str
     const values = { ...GLOBALS, ...variables, messages, add_generation_prompt: addGenerationPrompt };
     for (const [name, value] of Object.entries(values)) environment.set(name, value);
     try {
-      return String(new Interpreter(environment).run(program).value);
+      return String(new BoundedInterpreter(environment).run(program).value);
     } catch (cause) {
       throw fault('REQUEST_INVALID', `The model's chat template refused the messages: ${(cause as Error).message}`, {
         cause,

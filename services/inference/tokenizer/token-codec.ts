@@ -4,6 +4,7 @@
  */
 import { Tokenizer } from '@huggingface/tokenizers';
 import { fault } from '../../../shared/errors/fault.js';
+import { assertDefinition } from './assert-definition.js';
 import type { TokenizerJson } from './chat-tokenizer.js';
 
 export interface TokenCodec {
@@ -34,7 +35,7 @@ type PreTokenizer = Record<string, unknown>;
  * U+FEFF) and numbers (all but ASCII); its Split does not. So the same rules are written as Split.
  */
 const withUnicodeClasses = (config: PreTokenizer): PreTokenizer => {
-  if (config.type === 'Sequence')
+  if (config.type === 'Sequence' && Array.isArray(config.pretokenizers))
     return { ...config, pretokenizers: (config.pretokenizers as PreTokenizer[]).map(withUnicodeClasses) };
   if (config.type === 'Digits') return isolate(config.individual_digits ? '\\p{N}' : '\\p{N}+');
   if (config.type !== 'ByteLevel' || config.use_regex === false || config.add_prefix_space) return config;
@@ -51,28 +52,49 @@ const checkIds = (ids: readonly number[], vocabSize: number): number[] => {
   return [...ids];
 };
 
-/** Faults: TENSOR_FILE_UNSUPPORTED when the definition uses a part that the library does not know. */
-export const createTokenCodec = (definition: TokenizerJson): TokenCodec => {
+const buildTokenizer = (definition: TokenizerJson): Tokenizer => {
+  assertDefinition(definition);
   const { pre_tokenizer } = definition;
   const exact = { ...definition, pre_tokenizer: pre_tokenizer && withUnicodeClasses(pre_tokenizer as PreTokenizer) };
-  let tokenizer: Tokenizer;
+  return new Tokenizer(exact, { clean_up_tokenization_spaces: false });
+};
+
+/** The library checks a definition only as far as a text leads it through: what it then throws is the file's fault as well. */
+const ofDefinition = <Value>(action: string, run: () => Value): Value => {
   try {
-    tokenizer = new Tokenizer(exact, { clean_up_tokenization_spaces: false });
+    return run();
   } catch (cause) {
-    throw fault(
-      'TENSOR_FILE_UNSUPPORTED',
-      `The tokenizer cannot be built from its definition: ${(cause as Error).message}`,
-      { cause },
-    );
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw fault('TENSOR_FILE_UNSUPPORTED', `The tokenizer cannot ${action} its definition: ${reason}`, { cause });
   }
+};
+
+/** A piece that has no id, or a wrong one, would only show in the model. */
+const assertKnown = (ids: readonly number[], vocabSize: number): number[] => {
+  const at = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+  if (at < 0) return [...ids];
+  throw fault(
+    'TENSOR_FILE_CORRUPT',
+    `The tokenizer gives a piece of the text the id ${ids[at]}; its vocabulary has ids from 0 to ${vocabSize - 1}. Fetch its files again.`,
+  );
+};
+
+/** Faults: TENSOR_FILE_UNSUPPORTED when the definition uses a part that the library does not know, now or with a text that needs it. */
+export const createTokenCodec = (definition: TokenizerJson): TokenCodec => {
+  const tokenizer = ofDefinition('be built from', () => buildTokenizer(definition));
   const vocabSize = tokenizer.model!.vocab.length;
   const added = new Set(definition.added_tokens.map(({ id }) => id));
+  const encode = (text: string, withSpecials: boolean): number[] => {
+    const { ids } = ofDefinition('encode with', () => tokenizer.encode(text, { add_special_tokens: withSpecials }));
+    return assertKnown(ids, vocabSize);
+  };
   return {
-    encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
-    encodeWithSpecials: (text) => tokenizer.encode(text).ids,
+    encode: (text) => encode(text, false),
+    encodeWithSpecials: (text) => encode(text, true),
     decode: (ids, skipSpecial) => {
       const known = checkIds(ids, vocabSize);
-      return known.length === 0 ? '' : tokenizer.decode(known, { skip_special_tokens: skipSpecial });
+      if (known.length === 0) return '';
+      return ofDefinition('decode with', () => tokenizer.decode(known, { skip_special_tokens: skipSpecial }));
     },
     isAdded: (id) => added.has(id),
     vocabSize,

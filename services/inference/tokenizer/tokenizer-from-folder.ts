@@ -2,9 +2,9 @@
  * The tokenizer of a Hugging Face folder: tokenizer.json, else tokenizer.model; with the special tokens and the chat template of
  * tokenizer_config.json, chat_template.jinja and generation_config.json.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fault } from '../../../shared/errors/fault.js';
+import { fault, isFault } from '../../../shared/errors/fault.js';
 import type { AddedToken, ChatTokenizer, TokenizerDefinition, TokenizerJson } from './chat-tokenizer.js';
 import { createChatTokenizer, type TokenizerOptions } from './create-chat-tokenizer.js';
 import { buildSentencePieceJson } from './sentence-pieces.js';
@@ -15,10 +15,17 @@ type JsonObject = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** The largest tokenizer.json in use (Gemma 3) has 33 MB. */
+const MAX_FILE_BYTES = 256 << 20;
+
 const readOptional = async (folder: string, name: string): Promise<Buffer | undefined> => {
   try {
+    const { size } = await stat(join(folder, name));
+    if (size > MAX_FILE_BYTES)
+      throw fault('TENSOR_FILE_CORRUPT', `${join(folder, name)} has ${size} bytes; at most ${MAX_FILE_BYTES} are read`);
     return await readFile(join(folder, name));
   } catch (cause) {
+    if (isFault(cause)) throw cause;
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw fault('FILE_NOT_FOUND', `${join(folder, name)} cannot be read: ${(cause as Error).message}`, { cause });
   }
@@ -38,11 +45,17 @@ const readJson = async (folder: string, name: string): Promise<JsonObject | unde
   return value;
 };
 
+const isAddedToken = (token: unknown): token is AddedToken =>
+  isObject(token) && typeof token.content === 'string' && Number.isInteger(token.id) && (token.id as number) >= 0;
+
 const completeJson = (found: JsonObject, path: string): TokenizerJson => {
-  if (!isObject(found.model) || typeof found.model.vocab !== 'object')
+  if (!isObject(found.model) || !(isObject(found.model.vocab) || Array.isArray(found.model.vocab)))
     throw fault('TENSOR_FILE_CORRUPT', `${path} has no model with a vocabulary`);
-  const parts = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
-  return { ...parts, ...found } as unknown as TokenizerJson;
+  const parts = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
+  const added_tokens = found.added_tokens ?? [];
+  if (!Array.isArray(added_tokens) || !added_tokens.every(isAddedToken))
+    throw fault('TENSOR_FILE_CORRUPT', `${path}: added_tokens is no list of tokens, each with a content and an id`);
+  return { ...parts, ...found, added_tokens } as unknown as TokenizerJson;
 };
 
 /** Tokens that tokenizer_config.json adds to a tokenizer.model. */

@@ -17,19 +17,19 @@ const say = (word: Word): void => {
 };
 
 process.once('message', async ({ target, limits }: Order) => {
-  const { counts, findings } = await watchCases(target, limits, (progress) => say({ progress }));
-  const sum = sumOf(counts, limits);
-  const { defects, ...rest } = sum;
+  const { counts = NOTHING, cases, findings } = await watchCases(target, limits, (progress) => say({ progress }));
+  const { defects, ...rest } = counts;
   say({
     result: {
       ...rest,
+      cases,
       target,
       reads: findTarget(target).reads,
       seed: limits.seed,
       findings: [
         ...findings,
         ...defects.map(({ case: number, text }) => ({ kind: 'defect' as const, case: number, text })),
-        ...growthOf(sum),
+        ...growthOf(counts),
       ],
       rssBytes: process.memoryUsage.rss(),
     },
@@ -37,17 +37,15 @@ process.once('message', async ({ target, limits }: Order) => {
   process.disconnect();
 });
 
-/** A thread that was ended takes its counts along; the last one has them for the cases behind. */
-const sumOf = (counts: readonly CaseCounts[], { from }: WatchLimits): CaseCounts =>
-  counts.at(-1) ?? {
-    cases: from - from,
-    seconds: 0,
-    accepted: 0,
-    refused: {},
-    defects: [],
-    defective: 0,
-    slowestMs: 0,
-    slowestCase: 0,
-    warmBytes: 0,
-    endBytes: 0,
-  };
+const NOTHING: CaseCounts = {
+  cases: 0,
+  seconds: 0,
+  accepted: 0,
+  refused: {},
+  defects: [],
+  defective: 0,
+  slowestMs: 0,
+  slowestCase: 0,
+  warmBytes: 0,
+  endBytes: 0,
+};

@@ -15,7 +15,9 @@ export interface WatchLimits extends RunLimits {
 }
 
 export interface WatchedRun {
-  readonly counts: readonly CaseCounts[];
+  /** Of the thread that ran to the end; the counts of one that was ended are lost with it, all but the number of its cases. */
+  readonly counts: CaseCounts | undefined;
+  readonly cases: number;
   readonly findings: readonly Finding[];
 }
 
@@ -27,7 +29,7 @@ export const watchCases = async (
   limits: WatchLimits,
   onProgress: (number: number) => void,
 ): Promise<WatchedRun> => {
-  const counts: CaseCounts[] = [];
+  let counts: CaseCounts | undefined;
   const findings: Finding[] = [];
   const stopAt = Date.now() + limits.seconds * 1000;
   let from = limits.from;
@@ -35,13 +37,14 @@ export const watchCases = async (
     const seconds = (stopAt - Date.now()) / 1000;
     const ended = await runThread(target, { ...limits, from, seconds }, onProgress);
     if ('counts' in ended) {
-      counts.push(ended.counts);
+      counts = ended.counts;
+      from += counts.cases;
       break;
     }
     findings.push(ended.finding);
     from = (ended.finding.case ?? limits.to) + 1;
   }
-  return { counts, findings };
+  return { counts, cases: Math.min(from, limits.to) - limits.from, findings };
 };
 
 type Ended = { readonly counts: CaseCounts } | { readonly finding: Finding };

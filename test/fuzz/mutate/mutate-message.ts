@@ -114,7 +114,7 @@ const edgeFloat = (random: SeededRandom, width: number): Buffer => {
 
 const changeValue = (random: SeededRandom, field: Field): void => {
   if (field.type === 0) field.value = chance(random, 0.5) ? edgeInteger(random) : BigInt(random.below(40));
-  else if (field.type !== 2) field.bytes = edgeFloat(random, field.bytes.length);
+  else if (field.type === 1 || field.type === 5) field.bytes = edgeFloat(random, field.type === 1 ? 8 : 4);
   else if (chance(random, 0.3)) {
     delete field.fields;
     field.bytes = Buffer.from(one(random, EDGE_TEXTS));

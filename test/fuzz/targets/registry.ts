@@ -2,7 +2,12 @@
 import type { FuzzTarget } from '../harness/fuzz-target.js';
 import { dequantize } from './dequantize.js';
 import { gguf, ggufModel } from './gguf.js';
+import { loraAdapter, modelConfig } from './model-files.js';
+import { evaluateLine, promptFile, promptSet } from './prompt-files.js';
+import { SAE_TARGETS } from './sae-formats.js';
 import { anyTensorFile, npz, safetensors, safetensorsSharded } from './tensor-files.js';
+import { chatTemplate, tokenizerJson, tokenizerModel } from './tokenizers.js';
+import { masks, matrices, positions } from './wire-values.js';
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   dequantize,
@@ -12,6 +17,18 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   safetensorsSharded,
   npz,
   anyTensorFile,
+  ...SAE_TARGETS,
+  modelConfig,
+  loraAdapter,
+  tokenizerJson,
+  tokenizerModel,
+  chatTemplate,
+  promptSet,
+  promptFile,
+  evaluateLine,
+  masks,
+  matrices,
+  positions,
 ];
 
 /** Throws for a name that no target has. */

@@ -31,7 +31,10 @@ export const safetensors: FuzzTarget = {
   shortCases: 300,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
-    const seeds = [seedBytes('tensor-files/single.safetensors'), seedBytes('sae/gemmascope-2/resid_post_all/layer_12_width_16k_l0_small/params.safetensors')];
+    const seeds = [
+      seedBytes('tensor-files/single.safetensors'),
+      seedBytes('sae/gemmascope-2/resid_post/layer_7_width_16k_l0_small/params.safetensors'),
+    ];
     return {
       make: (random) => ({ 'model.safetensors': mutateSafetensors(random, seeds) }),
       decode: (input) => readAll(openSafetensors(`${write(input)}/model.safetensors`)),

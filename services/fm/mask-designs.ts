@@ -26,8 +26,8 @@ export interface DesignOptions {
   readonly withEnds?: boolean;
 }
 
-/** [rows, K] of 0 and 1. Throws REQUEST_INVALID for sizes out of range. */
-export function buildMaskDesign(options: DesignOptions): DesignMatrix {
+/** [rows, K] of 0 and 1. Throws REQUEST_INVALID for sizes out of range. `checkpoint` is called for each mask and throws to stop. */
+export function buildMaskDesign(options: DesignOptions, checkpoint: () => void = () => {}): DesignMatrix {
   const { kind, columns, rows, seed, withEnds = true } = options;
   assertSizes(columns, rows);
   const random = createSeededRandom(seed);
@@ -36,7 +36,10 @@ export function buildMaskDesign(options: DesignOptions): DesignMatrix {
     collector.offer(new Uint8Array(columns));
     collector.offer(new Uint8Array(columns).fill(1));
   }
-  while (!collector.full()) collector.offer(drawMask(kind, columns, random));
+  while (!collector.full()) {
+    checkpoint();
+    collector.offer(drawMask(kind, columns, random));
+  }
   return collector.design();
 }
 
@@ -121,6 +124,8 @@ function createCollector(columns: number, rows: number) {
   const seen = new Set<string>();
   let count = 0;
   let refused = 0;
+  /** Once all 2^K masks are in, listing them again for each further row would take hours. */
+  let listed = false;
   const add = (mask: Uint8Array): boolean => {
     const key = Buffer.from(mask).toString('latin1');
     if (seen.has(key)) return false;
@@ -129,6 +134,7 @@ function createCollector(columns: number, rows: number) {
     return true;
   };
   const addUnseen = () => {
+    listed = true;
     for (let bits = 0; bits < 2 ** columns && count < rows; bits++)
       add(Uint8Array.from({ length: columns }, (_, k) => (bits >> k) & 1));
   };
@@ -138,7 +144,7 @@ function createCollector(columns: number, rows: number) {
       if (count === rows) return;
       if (add(mask)) refused = 0;
       else if (++refused > MAX_REPEATS) {
-        if (columns <= MAX_LISTED_COLUMNS) addUnseen();
+        if (columns <= MAX_LISTED_COLUMNS && !listed) addUnseen();
         if (count < rows) values.set(mask, count++ * columns);
       }
     },

@@ -14,6 +14,7 @@ import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-serv
 import { fault } from '../errors/fault.js';
 import type { Logger } from '../log/create-logger.js';
 import { createCallLimits } from './call-limits.js';
+import { refuseUndecodable, withDecodableRequests } from './decodable-requests.js';
 import { type Edge, localEdge } from './edge.js';
 import { createErrorMapping } from './error-mapping.js';
 import { assertMayListen } from './listen-policy.js';
@@ -42,7 +43,7 @@ export const bindService = <Definition extends NamedDefinition>(
   implementation: ServiceHandlers<Definition>,
 ): BoundService => ({
   fullName: definition.fullName,
-  addTo: (server) => server.add(definition, implementation),
+  addTo: (server) => server.add(withDecodableRequests(definition), implementation),
 });
 
 export interface ServerOptions {
@@ -130,7 +131,7 @@ const buildServer = (
   for (const definition of reflection.definitions) {
     server.with(endWhenStopping).add(definition, reflection.implementation);
   }
-  const guarded = server.with(createCallLimits(limits));
+  const guarded = server.with(createCallLimits(limits)).with(refuseUndecodable);
   const inner = withAll(guarded, [...edge.serverMiddleware, ...(options.middleware ?? [])]);
   for (const service of options.services) service.addTo(inner);
   return server;

@@ -25,6 +25,6 @@ await serveJobs<Jobs>(() => ({
   ready: true,
   handlers: {
     fit: (request, { emit, signal }) => runSteps(fitWithBaseline(request), { signal, onProgress: throttle(emit) }),
-    design: (options) => buildMaskDesign(options),
+    design: (options, { checkpoint }) => buildMaskDesign(options, checkpoint),
   },
 }));

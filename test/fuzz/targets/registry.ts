@@ -4,6 +4,7 @@ import { dequantize } from './dequantize.js';
 import { gguf, ggufModel } from './gguf.js';
 import { loraAdapter, modelConfig } from './model-files.js';
 import { evaluateLine, promptFile, promptSet } from './prompt-files.js';
+import { RPC_TARGETS } from './rpc.js';
 import { SAE_TARGETS } from './sae-formats.js';
 import { anyTensorFile, npz, safetensors, safetensorsSharded } from './tensor-files.js';
 import { chatTemplate, tokenizerJson, tokenizerModel } from './tokenizers.js';
@@ -29,6 +30,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   masks,
   matrices,
   positions,
+  ...RPC_TARGETS,
 ];
 
 /** Throws for a name that no target has. */

@@ -4,7 +4,7 @@ import { ReportFormat } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { fault } from '../../shared/errors/fault.js';
 import { renderReport } from '../console/report/render-report.js';
 import type { AuditRecord } from '../coordinator/audit/audit-record.js';
-import type { Report } from '../coordinator/report/report-type.js';
+import { parseReport } from '../coordinator/report/parse-report.js';
 import { FileAuditStore } from '../coordinator/store/file-audit-store.js';
 import type { CommandContext } from './command-context.js';
 import { fetchReport } from './follow-audit.js';
@@ -33,7 +33,7 @@ export const readReport = async (
   const record = await store.readRecord(id);
   const json = await store.readReport(id);
   if (json === undefined) throw fault('AUDIT_STATE', `Audit ${id} is ${record.state}: it has no report yet.`);
-  return format === 'html' ? renderReport(JSON.parse(json) as Report) : json;
+  return format === 'html' ? renderReport(parseReport(json)) : json;
 };
 
 /** The newest audit that has a report. */

@@ -2,7 +2,7 @@
 import type { AuditReader, AuditSummary } from '../console/audit-reader.js';
 import type { AuditRecord } from './audit/audit-record.js';
 import type { Audits } from './audit/audits.js';
-import type { Report } from './report/report-type.js';
+import { parseReport } from './report/parse-report.js';
 import { pageOf } from './wire/page-of.js';
 
 export const createAuditReader = (audits: Audits): AuditReader => ({
@@ -18,7 +18,7 @@ export const createAuditReader = (audits: Audits): AuditReader => ({
     yield* audits.watch(id, afterSequence, signal);
   },
   async report(id) {
-    return JSON.parse(await audits.report(id)) as Report;
+    return parseReport(await audits.report(id));
   },
 });
 

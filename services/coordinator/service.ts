@@ -6,7 +6,7 @@ import { mayReadCompletions, type Principal } from '../../shared/security/princi
 import { withoutFirstWords } from '../../shared/security/redact-response.js';
 import { renderReport } from '../console/report/render-report.js';
 import type { Audits } from './audit/audits.js';
-import type { Report } from './report/report-type.js';
+import { parseReport } from './report/parse-report.js';
 import { encodeAudit, encodeEvent } from './wire/audit-to-wire.js';
 import { pageOf } from './wire/page-of.js';
 import { decodeSpec } from './wire/spec-from-wire.js';
@@ -44,7 +44,7 @@ export const createCoordinatorService = (audits: Audits): ServiceHandlers<typeof
   },
   async *getReport({ id, format }, { principal }) {
     const json = reportFor(principal, await audits.report(id));
-    const text = format === ReportFormat.REPORT_FORMAT_HTML ? renderReport(JSON.parse(json) as Report) : json;
+    const text = format === ReportFormat.REPORT_FORMAT_HTML ? renderReport(parseReport(json)) : json;
     const bytes = Buffer.from(text, 'utf8');
     for (let i = 0; i < bytes.length; i += CHUNK_BYTES) yield { chunk: bytes.subarray(i, i + CHUNK_BYTES) };
   },

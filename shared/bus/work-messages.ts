@@ -10,9 +10,18 @@ export const encodeFailure = (failure: WorkFailure): Uint8Array =>
   WorkOutcome.encode({ outcome: { $case: 'failure', value: failure } }).finish();
 
 export const decodeOutcome = (bytes: Uint8Array, sequence: number): StoredOutcome => {
-  const { outcome } = WorkOutcome.decode(bytes);
+  const outcome = outcomeIn(bytes);
   if (outcome?.$case === 'result') return { kind: 'done', sequence, result: outcome.value };
   return { kind: 'failed', sequence, failure: decodeFailure(outcome?.value) };
+};
+
+/** Undefined for bytes that are no outcome: whoever waits for it is told so, as of an outcome without content. */
+const outcomeIn = (bytes: Uint8Array): WorkOutcome['outcome'] => {
+  try {
+    return WorkOutcome.decode(bytes).outcome;
+  } catch {
+    return undefined;
+  }
 };
 
 export const encodeDeadLetter = (queue: string, item: WorkItem, failure: WorkFailure): Uint8Array =>
@@ -26,8 +35,17 @@ export const encodeDeadLetter = (queue: string, item: WorkItem, failure: WorkFai
   }).finish();
 
 export const decodeDeadLetter = (bytes: Uint8Array): StoredDeadLetter => {
-  const { workId, requester, failure, time, payload } = DeadLetter.decode(bytes);
+  const { workId, requester, failure, time, payload } = letterIn(bytes);
   return { workId, requester, failure: decodeFailure(failure), time: time ?? new Date(0), payload };
+};
+
+/** A letter that cannot be read is still one: the list of dead letters must not end at it. */
+const letterIn = (bytes: Uint8Array): DeadLetter => {
+  try {
+    return DeadLetter.decode(bytes);
+  } catch {
+    return DeadLetter.fromPartial({ failure: { code: 'CHECKPOINT_CORRUPT', text: 'The dead letter cannot be read.' } });
+  }
 };
 
 const decodeFailure = (failure: WireFailure | undefined): WorkFailure => {

@@ -1,7 +1,7 @@
 /** `refusalscope compare`: what moved between two finished audits. */
 import type { Command } from 'commander';
 import { type AuditedSide, compareReports } from '../../coordinator/report/compare-reports.js';
-import type { Report } from '../../coordinator/report/report-type.js';
+import { parseReport } from '../../coordinator/report/parse-report.js';
 import type { StageResults } from '../../coordinator/stages/stage-results.js';
 import type { CommandContext } from '../command-context.js';
 import { addStateFlag } from '../mesh-options.js';
@@ -43,7 +43,7 @@ const compare = async (
 };
 
 const readSide = async (id: string, where: WhereFlags, context: CommandContext): Promise<AuditedSide> => {
-  const report = JSON.parse(await readReport(id, 'json', where, context)) as Report;
+  const report = parseReport(await readReport(id, 'json', where, context));
   const stored = (await openStore(where.stateDir).readResult(id, 'directions')) as
     | { readonly result: StageResults['directions'] }
     | undefined;

@@ -1,7 +1,7 @@
 /** `refusalscope report`: the report of a finished audit, again, in either form. */
 import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import type { Report } from '../../coordinator/report/report-type.js';
+import { parseReport } from '../../coordinator/report/parse-report.js';
 import type { CommandContext } from '../command-context.js';
 import { addStateFlag } from '../mesh-options.js';
 import { newestReported, openStore, readReport, type WhereFlags } from '../open-store.js';
@@ -33,7 +33,7 @@ const report = async (id: string | undefined, flags: ReportFlags, context: Comma
   const { output } = context;
   const auditId = id ?? newestReported(await openStore(flags.stateDir).list());
   const text = await readReport(auditId, flags.format === 'html' ? 'html' : 'json', flags, context);
-  const shown = flags.format === 'text' ? formatSummary(JSON.parse(text) as Report).join('\n') : text.trimEnd();
+  const shown = flags.format === 'text' ? formatSummary(parseReport(text)).join('\n') : text.trimEnd();
   if (flags.output === undefined) output.result(shown);
   else await writeFile(flags.output, `${shown}\n`);
   return 'OK' as const;

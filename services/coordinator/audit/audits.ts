@@ -10,7 +10,7 @@ import type { Telemetry } from '../../../shared/telemetry/telemetry.js';
 import type { Peers } from '../peers/open-peers.js';
 import { peersOfAudit } from '../peers/peers-of-audit.js';
 import { type Comparison, compareReports } from '../report/compare-reports.js';
-import type { Report } from '../report/report-type.js';
+import { parseReport } from '../report/parse-report.js';
 import type { StageResults } from '../stages/stage-results.js';
 import type { AuditStore, Lease } from '../store/audit-store.js';
 import type { AuditEvent } from './audit-event.js';
@@ -233,7 +233,7 @@ export class Audits {
   }
 
   private async readSide(id: string) {
-    const report = JSON.parse(await this.report(id)) as Report;
+    const report = parseReport(await this.report(id));
     const stored = (await this.options.store.readResult(id, 'directions')) as
       | { readonly result: StageResults['directions'] }
       | undefined;

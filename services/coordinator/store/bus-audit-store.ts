@@ -10,6 +10,7 @@ import { fault } from '../../../shared/errors/fault.js';
 import type { AuditEvent } from '../audit/audit-event.js';
 import type { AuditRecord } from '../audit/audit-record.js';
 import type { AuditSpec } from '../audit/audit-spec.js';
+import { parseRecord } from '../audit/parse-record.js';
 import { encodeEvent } from '../wire/audit-to-wire.js';
 import { decodeEvent } from '../wire/event-from-wire.js';
 import type { AcquireOptions, AuditStore, EvidenceName, Lease, StoredEvaluation } from './audit-store.js';
@@ -52,12 +53,12 @@ export class BusAuditStore implements AuditStore {
   async list(): Promise<AuditRecord[]> {
     const records = await this.readAll(await this.values.list('record'));
     return records
-      .map(({ value }) => parse(value, 'record') as AuditRecord)
+      .flatMap(({ key, value }) => readableRecord(value, key))
       .sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
   }
 
   async readRecord(id: string): Promise<AuditRecord> {
-    return (await this.read('record', id)) as AuditRecord;
+    return parseRecord(await this.read('record', id), `record/${id}`);
   }
 
   async readSpec(id: string): Promise<AuditSpec> {
@@ -195,6 +196,15 @@ const assertId = (id: string): string => {
 
 // A dot would part a subject.
 const evidenceKey = (id: string, name: EvidenceName): string => `evidence/${assertId(id)}/${name.replace('.', '-')}`;
+
+/** A damaged record is left out of the list; asking for that audit says what is wrong. */
+const readableRecord = (value: Uint8Array, key: string): AuditRecord[] => {
+  try {
+    return [parseRecord(parse(value, key), key)];
+  } catch {
+    return [];
+  }
+};
 
 const parse = (bytes: Uint8Array, key: string): unknown => {
   try {

@@ -5,6 +5,7 @@ import { fault } from '../../../shared/errors/fault.js';
 import type { AuditEvent } from '../audit/audit-event.js';
 import type { AuditRecord } from '../audit/audit-record.js';
 import type { AuditSpec } from '../audit/audit-spec.js';
+import { parseRecord } from '../audit/parse-record.js';
 import type { AuditStore, EvidenceName, StoredEvaluation } from './audit-store.js';
 import { encodeFrame, readEvaluationLog, repairEvaluationLog } from './evaluation-log.js';
 import { acquireProcessLease, isLeaseHeld } from './process-lease.js';
@@ -37,7 +38,7 @@ export class FileAuditStore implements AuditStore {
   }
 
   async readRecord(id: string): Promise<AuditRecord> {
-    return (await this.readJson(id, 'state.json')) as AuditRecord;
+    return parseRecord(await this.readJson(id, 'state.json'), this.pathOf(id, 'state.json'));
   }
 
   async readSpec(id: string): Promise<AuditSpec> {
@@ -176,7 +177,8 @@ const parse = (text: string, path: string): unknown => {
 const parseLine = (line: string): AuditEvent[] => {
   if (line === '') return [];
   try {
-    return [JSON.parse(line) as AuditEvent];
+    const event = JSON.parse(line) as AuditEvent | null;
+    return Number.isSafeInteger(event?.sequence) ? [event as AuditEvent] : [];
   } catch {
     return [];
   }

@@ -46,7 +46,7 @@ interface Method {
 }
 
 /** Mutations make some requests dear; what is dear ends by its deadline, and that has to work as well. */
-const DEADLINE_MS = 1_500;
+const DEADLINE_MS = 500;
 const CHECK_EVERY = 250;
 const CHECK_DEADLINE_MS = 30_000;
 

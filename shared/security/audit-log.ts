@@ -25,7 +25,10 @@ export const hashLine = (line: string | Uint8Array): string => createHash('sha25
 /** Goes on with the chain that is in the file. Half a line at its end (a kill in the middle of a write) is cut off, and a line says so. */
 export const openAuditLog = async (path: string, now: () => Date = () => new Date()): Promise<AuditLog> => {
   const file = await openForAppend(path);
-  const tail = await readTail(file, path);
+  const tail = await readTail(file, path).catch(async (thrown: unknown) => {
+    await file.close();
+    throw thrown;
+  });
   await file.truncate(tail.size);
   let { previous, sequence, size } = tail;
   let writing: Promise<void> = Promise.resolve();

@@ -36,7 +36,7 @@ export const createJwksSource = (
   let reading: Promise<JWTVerifyGetKey> | undefined;
   const refresh = async (): Promise<JWTVerifyGetKey> => {
     try {
-      const keys = createLocalJWKSet(parseJwks(await read(), location));
+      const keys = localKeys(parseJwks(await read(), location), location);
       kept = { keys, at: Date.now() };
       return keys;
     } catch (thrown) {
@@ -75,6 +75,15 @@ const parseJwks = (text: string, location: string): JSONWebKeySet => {
     throw unreadable(location, 'it holds a symmetric key; only public keys belong here');
   }
   return parsed as JSONWebKeySet;
+};
+
+/** The library has checks of its own. */
+const localKeys = (jwks: JSONWebKeySet, location: string): JWTVerifyGetKey => {
+  try {
+    return createLocalJWKSet(jwks);
+  } catch (cause) {
+    throw unreadable(location, 'it holds something that is no key', cause);
+  }
 };
 
 const readJwksFile = async (path: string): Promise<string> => {

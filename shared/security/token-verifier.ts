@@ -88,7 +88,10 @@ const explain = (thrown: unknown, { issuer, audience }: JWTVerifyOptions): unkno
   if (thrown instanceof errors.JOSEAlgNotAllowed)
     return refused('The token is signed in a way that is not allowed here.');
   if (thrown instanceof errors.JOSEError) return refused('The token is no signed JSON Web Token.');
-  return thrown;
+  // A key that the platform's cryptography does not take: the set is damaged, and no token by that key can be checked.
+  return fault('UNAUTHENTICATED', 'The key that the token names cannot be used: the key set is damaged.', {
+    cause: thrown,
+  });
 };
 
 const claimText = (

@@ -22,19 +22,26 @@ export const verifyAuditLog = async (path: string): Promise<AuditLogVerdict> => 
     }
   } catch (cause) {
     throw fault('FILE_NOT_FOUND', `The audit log ${path} cannot be read.`, { cause });
+  } finally {
+    input.destroy();
   }
   return { sound: true, lines, head: previous };
 };
 
 const problemOf = (line: string, number: number, previous: string): string | undefined => {
-  let entry: { readonly sequence?: unknown; readonly previous?: unknown };
-  try {
-    entry = JSON.parse(line);
-  } catch {
-    return 'it is no JSON: cut short, or written by something else';
-  }
+  const entry = entryOf(line);
+  if (entry === undefined) return 'it is no JSON object: cut short, or written by something else';
   if (entry.previous !== previous)
     return 'it does not name the hash of the line before it: one of the two was changed, or lines are missing between them';
   if (entry.sequence !== number) return `its number is ${String(entry.sequence)} and it is line ${number}`;
   return undefined;
+};
+
+const entryOf = (line: string): { readonly sequence?: unknown; readonly previous?: unknown } | undefined => {
+  try {
+    const entry: unknown = JSON.parse(line);
+    return typeof entry === 'object' && entry !== null ? entry : undefined;
+  } catch {
+    return undefined;
+  }
 };

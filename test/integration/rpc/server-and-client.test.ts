@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, credentials } from '@grpc/grpc-js';
 import { createChannel, createClient, Metadata, ServerError, Status } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -11,6 +12,7 @@ import { type Fault, fault } from '../../../shared/errors/fault.js';
 import { createLogger, silentLogger } from '../../../shared/log/create-logger.js';
 import { type Connection, connect } from '../../../shared/rpc/connect.js';
 import { bindService, type RunningServer, startServer } from '../../../shared/rpc/start-server.js';
+import { callRaw } from '../../fuzz/targets/raw-call.js';
 
 const unused = (): never => {
   throw new Error('this handler is not part of the test');
@@ -249,5 +251,29 @@ describe('the life of a server', () => {
     expect(call).toMatchObject({ method: '/refusalscope.v1.SaeService/Encode', status: 'OK', requestId: 'mine-1' });
     expect(call.ms).toBeGreaterThan(0);
     expect(lines.join('')).not.toMatch(/424242|535353/);
+  });
+});
+
+describe('bytes that are no message', () => {
+  const call = (address: string, method: string, responseStream: boolean, bytes: Uint8Array) => {
+    const client = new Client(address, credentials.createInsecure());
+    open.push({ close: () => client.close() });
+    const path = `/${SaeServiceDefinition.fullName}/${method}`;
+    return callRaw(client, { path, responseStream }, bytes, 10_000);
+  };
+
+  it('are an invalid request, not an internal error, and nothing is logged as a defect', async () => {
+    const lines: string[] = [];
+    const log = createLogger('test', 'error', { write: (line) => void lines.push(line) });
+    const { address } = await serve({ listSaes: async () => ({ saes: [] }) }, log);
+    const answer = await call(address, 'Encode', false, Buffer.of(0xff, 0xff, 0xff));
+    expect(answer).toMatchObject({
+      status: 'INVALID_ARGUMENT',
+      reason: 'REQUEST_INVALID',
+      text: expect.stringContaining('are no message of /refusalscope.v1.SaeService/Encode'),
+    });
+    expect(lines).toEqual([]);
+    // The handler of a sound one is reached (control).
+    expect(await call(address, 'ListSaes', false, new Uint8Array())).toMatchObject({ status: 'OK' });
   });
 });

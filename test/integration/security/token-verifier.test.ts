@@ -1,6 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -141,5 +143,32 @@ describe('keys', () => {
     expect(open).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(/over https alone/) }),
     );
+  });
+});
+
+describe('a damaged key set', () => {
+  const verifierOf = async (keys: unknown[]) => {
+    const folder = mkdtempSync(join(tmpdir(), 'refusalscope-keys-'));
+    const jwks = join(folder, 'jwks.json');
+    writeFileSync(jwks, JSON.stringify({ keys }));
+    return createTokenVerifier({ ...settings(), jwks });
+  };
+  const soundKey = () => JSON.parse(readFileSync(kit.jwksPath, 'utf8')).keys[0] as Record<string, string>;
+
+  it('with a point off its curve refuses the token: the caller is not told of an internal error', async () => {
+    const key = soundKey();
+    const verifier = await verifierOf([{ ...key, x: key.y, y: key.x }]);
+    await expect(verifier.verify(await kit.sign({}, key.kid))).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: expect.stringContaining('the key set is damaged'),
+    });
+  });
+
+  it('with a list among its keys is no key set', async () => {
+    const verifier = await verifierOf([[soundKey()]]);
+    await expect(verifier.assertKeys()).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('something that is no key'),
+    });
   });
 });

@@ -36,6 +36,22 @@ describe('mask designs', () => {
     expect(kernel.every((s) => s >= 1 && s <= 9)).toBe(true);
   });
 
+  it('asked for far more masks than there are, it is done in a moment', () => {
+    const begun = performance.now();
+    const { rows } = buildMaskDesign({ kind: 'leverage', columns: 9, rows: 65_536, seed: 2 });
+    expect(rows).toBe(65_536);
+    // Listing all 512 again for each of them took minutes.
+    expect(performance.now() - begun).toBeLessThan(20_000);
+  });
+
+  it('a design is stopped by its caller', () => {
+    let calls = 0;
+    const checkpoint = () => {
+      if (++calls === 100) throw new Error('stopped');
+    };
+    expect(() => buildMaskDesign({ kind: 'uniform', columns: 64, rows: 1000, seed: 2 }, checkpoint)).toThrow('stopped');
+  });
+
   it('gives all masks of few features before any repeat', () => {
     const masks = masksOf(buildMaskDesign({ kind: 'kernel-shap', columns: 4, rows: 16, seed: 2 }));
     expect(new Set(masks.map((mask) => mask.join(''))).size).toBe(16);

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -80,6 +80,7 @@ describe('the chain of the audit log', () => {
       3,
     ],
     ['a line of another kind', (lines: string[]) => [...lines.slice(0, 4), 'hello'], 5],
+    ['a line that is JSON and no object', (lines: string[]) => [...lines.slice(0, 4), 'null'], 5],
   ])('%s shows, with its number', async (_what, change, line) => {
     const path = await written(6);
     writeFileSync(path, `${change(linesOf(path)).join('\n')}\n`);
@@ -103,5 +104,17 @@ describe('the chain of the audit log', () => {
       message: expect.stringMatching(/last line of .*notes\.txt is no line of an audit log/),
     });
     expect(readFileSync(path, 'utf8')).toBe('my notes\n');
+  });
+
+  it.skipIf(!existsSync('/proc/self/fd'))('no file stays open behind a log that is refused or unsound', async () => {
+    const path = join(folder, 'leaks.txt');
+    writeFileSync(path, 'my notes\nmore\n');
+    const before = readdirSync('/proc/self/fd').length;
+    for (let i = 0; i < 50; i++) {
+      await expect(openAuditLog(path)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+      await verifyAuditLog(path);
+    }
+    // What is closed by the stream's own turn of the loop may lag behind by a few.
+    await expect.poll(() => readdirSync('/proc/self/fd').length).toBeLessThan(before + 10);
   });
 });

@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { findTarget } from '../targets/registry.js';
+import { CONTROLS } from '../targets/controls.js';
 import { type RunLimits, runCases } from './run-cases.js';
 import { scratchFolder } from './scratch-folder.js';
 import { randomOfCase } from './try-case.js';
@@ -21,7 +21,9 @@ export interface ThreadData {
 const { target: name, limits, progress, onlyMake } = workerData as ThreadData;
 const now = new Float64Array(progress);
 const scratch = scratchFolder(name);
-const target = await findTarget(name).open(scratch);
+// The registry loads every service; a control needs none.
+const control = CONTROLS.find((one) => one.name === name);
+const target = await (control ?? (await import('../targets/registry.js')).findTarget(name)).open(scratch);
 if (onlyMake) parentPort?.postMessage({ input: target.make(randomOfCase(limits.seed, limits.from)) });
 else {
   const counts = await runCases(target, limits, (number) => {

@@ -24,6 +24,9 @@ export interface WatchedRun {
 /** Enough to see; a target that hangs everywhere need not be watched doing it. */
 const MAX_ENDED = 5;
 
+/** Node's exit status where nothing is left to run and a promise is still waited for. */
+const NEVER_SETTLED = 13;
+
 export const watchCases = async (
   target: string,
   limits: WatchLimits,
@@ -78,7 +81,10 @@ const runThread = (target: string, limits: WatchLimits, onProgress: (number: num
       const kind = Reflect.get(thrown, 'code') === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out of memory' : 'crash';
       end({ finding: { kind, ...at(), text: thrown.stack ?? String(thrown) } });
     });
-    worker.on('exit', (code) => end({ finding: { kind: 'crash', ...at(), text: `the thread ended with ${code}` } }));
+    worker.on('exit', (code) => {
+      const kind = code === NEVER_SETTLED ? 'hang' : 'crash';
+      end({ finding: { kind, ...at(), text: `the thread ended with status ${code}` } });
+    });
   });
 };
 

@@ -59,7 +59,7 @@ export const consoleRequests: FuzzTarget = {
   name: 'console',
   reads: 'HTTP requests to the console, over sockets',
   weight: 2,
-  shortCases: 100,
+  shortCases: 30,
   open: async () => {
     const audits = new ScriptedAudits();
     audits.add('a');

@@ -15,7 +15,7 @@ export const dequantize: FuzzTarget = {
   name: 'dequantize',
   reads: `blocks of ${QUANTIZED_TYPES.join(', ')}`,
   weight: 300,
-  shortCases: 3000,
+  shortCases: 1000,
   open: () => ({
     make: (random) => {
       const name = one(random, QUANTIZED_TYPES);

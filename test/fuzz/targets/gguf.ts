@@ -16,7 +16,7 @@ export const gguf: FuzzTarget = {
   name: 'gguf',
   reads: 'GGUF header, every tensor, the tokenizer inside',
   weight: 8,
-  shortCases: 300,
+  shortCases: 100,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const seeds = [seedBytes('tensor-files/quants.gguf')];
@@ -40,7 +40,7 @@ export const ggufModel: FuzzTarget = {
   name: 'gguf-model',
   reads: "a whole model in GGUF: its numbers against its weights' shapes",
   weight: 4,
-  shortCases: 150,
+  shortCases: 50,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const seeds = [seedBytes('models/llama3/model-q8_0.gguf')];

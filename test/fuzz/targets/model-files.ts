@@ -18,7 +18,7 @@ export const modelConfig: FuzzTarget = {
   name: 'model-config',
   reads: 'config.json of Llama, Mistral, Qwen 2 and 3, Gemma 2 and 3',
   weight: 8,
-  shortCases: 400,
+  shortCases: 130,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const seeds = FAMILIES.map((family) => seedJson(`models/${family}/config.json`));
@@ -42,7 +42,7 @@ export const loraAdapter: FuzzTarget = {
   name: 'lora-adapter',
   reads: 'PEFT adapter_config.json and its tensors, against a base model',
   weight: 5,
-  shortCases: 200,
+  shortCases: 60,
   open: (scratch) => {
     const write = createScratchFiles(`${scratch}/adapter`);
     const writeBase = createScratchFiles(`${scratch}/base`);

@@ -58,7 +58,7 @@ export const promptSet: FuzzTarget = {
   name: 'prompt-set',
   reads: 'published prompt sets: CSV, JSON and JSON Lines of eight forms',
   weight: 8,
-  shortCases: 400,
+  shortCases: 130,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     return {
@@ -84,7 +84,7 @@ export const promptFile: FuzzTarget = {
   name: 'prompt-file',
   reads: '`audit --prompts FILE`: JSONL or CSV with a text column',
   weight: 3,
-  shortCases: 150,
+  shortCases: 50,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     return {
@@ -102,7 +102,7 @@ export const evaluateLine: FuzzTarget = {
   name: 'evaluate-line',
   reads: 'lines of `evaluate --jsonl`',
   weight: 40,
-  shortCases: 1000,
+  shortCases: 330,
   open: () => {
     const seed: Json = { prompt: 'Hello', ablate: ['13/5', '17/101'], clamp: { '17/2': 4 }, positions: '3:17+bos' };
     return {

@@ -25,7 +25,7 @@ export const report: FuzzTarget = {
   name: 'report',
   reads: 'report.json, checked and made into its page',
   weight: 1,
-  shortCases: 25,
+  shortCases: 10,
   open: () => {
     const seed = seedJson('console/report.json');
     return {
@@ -41,7 +41,7 @@ export const manifest: FuzzTarget = {
   name: 'manifest',
   reads: 'manifest.jsonl',
   weight: 20,
-  shortCases: 400,
+  shortCases: 130,
   open: () => {
     const text = encodeManifest([
       { kind: 'header', schema: 'refusalscope.manifest/1', auditId: 'a', specSha256: HASH, provenance: { model: 'm' } },
@@ -71,7 +71,7 @@ export const evaluationLog: FuzzTarget = {
   name: 'evaluation-log',
   reads: 'evaluations.binlog and the records in it',
   weight: 20,
-  shortCases: 400,
+  shortCases: 130,
   open: () => {
     const record = EvaluationRecord.encode(
       EvaluationRecord.fromPartial({
@@ -140,7 +140,7 @@ export const checkpoints: FuzzTarget = {
   name: 'checkpoints',
   reads: 'state.json, spec.json, results, events.jsonl of an audit on disk; parts of values on the bus',
   weight: 2,
-  shortCases: 100,
+  shortCases: 30,
   open: async (scratch) => {
     const write = createScratchFiles(scratch);
     const store = new FileAuditStore(scratch);
@@ -187,7 +187,7 @@ export const auditLog: FuzzTarget = {
   name: 'audit-log',
   reads: 'the audit log: verified, and gone on with',
   weight: 1,
-  shortCases: 60,
+  shortCases: 20,
   open: async (scratch) => {
     const path = `${scratch}/audit.log`;
     const log = await openAuditLog(path, () => new Date(0));
@@ -229,7 +229,7 @@ export const busMessages: FuzzTarget = {
   name: 'bus-messages',
   reads: 'outcomes, dead letters, work items and status details as messages',
   weight: 20,
-  shortCases: 500,
+  shortCases: 160,
   open: () => {
     const failure = { code: 'BUSY', text: 'later', deliveries: 2 } as const;
     const letter = DeadLetter.encode(

@@ -1,6 +1,7 @@
 /** All fuzz targets, in the order of the table; a reader of bytes that are not ours belongs here. */
 import type { FuzzTarget } from '../harness/fuzz-target.js';
 import { consoleRequests } from './console-requests.js';
+import { CONTROLS } from './controls.js';
 import { dequantize } from './dequantize.js';
 import { gguf, ggufModel } from './gguf.js';
 import { loraAdapter, modelConfig } from './model-files.js';
@@ -47,9 +48,9 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...RPC_TARGETS,
 ];
 
-/** Throws for a name that no target has. */
+/** Controls as well. Throws for a name that no target has. */
 export const findTarget = (name: string): FuzzTarget => {
-  const found = FUZZ_TARGETS.find((target) => target.name === name);
+  const found = [...FUZZ_TARGETS, ...CONTROLS].find((target) => target.name === name);
   if (found !== undefined) return found;
   throw new Error(`There is no target "${name}": choose of ${FUZZ_TARGETS.map((target) => target.name).join(', ')}.`);
 };

@@ -11,7 +11,23 @@ export interface FuzzedMesh {
   takeErrors(): string[];
 }
 
-export const startFuzzedMesh = async (scratch: string): Promise<FuzzedMesh> => {
+/** One mesh for all targets that are open at a time: starting it takes longer than a thousand calls. */
+let shared: { readonly mesh: Promise<FuzzedMesh>; users: number } | undefined;
+
+export const takeMesh = (scratch: string): Promise<FuzzedMesh> => {
+  shared ??= { mesh: startFuzzedMesh(scratch), users: 0 };
+  shared.users += 1;
+  return shared.mesh;
+};
+
+export const giveMeshBack = async (): Promise<void> => {
+  if (shared === undefined || --shared.users > 0) return;
+  const { mesh } = await shared.mesh;
+  shared = undefined;
+  await mesh.stop();
+};
+
+const startFuzzedMesh = async (scratch: string): Promise<FuzzedMesh> => {
   const mechanism = loadMechanism(`${projectRoot}/bench/truth/mechanisms/single.json`);
   const planted = plantModel(mechanism, { folder: scratch, seed: 11, promptsPerCategory: 3 });
   let errors: string[] = [];

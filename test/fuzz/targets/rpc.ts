@@ -18,7 +18,7 @@ import { chance, one } from '../mutate/edge-values.js';
 import { randomBytes } from '../mutate/mutate-bytes.js';
 import { mutateMessage } from '../mutate/mutate-message.js';
 import { type Answer, type CalledMethod, callRaw, problemOf } from './raw-call.js';
-import { type FuzzedMesh, startFuzzedMesh } from './rpc-mesh.js';
+import { type FuzzedMesh, giveMeshBack, takeMesh } from './rpc-mesh.js';
 import { buildRpcSeeds } from './rpc-seeds.js';
 
 const SERVICES = {
@@ -126,7 +126,7 @@ class RpcTarget implements OpenTarget {
   close = async (): Promise<void> => {
     await this.assertAnswers();
     this.client.close();
-    await this.fuzzed.mesh.stop();
+    await giveMeshBack();
   };
 
   /** An audit that was begun is stopped: the cases behind it are about other requests. */
@@ -171,7 +171,7 @@ const rpcTarget = (service: ServiceName, weight: number, shortCases: number): Fu
   weight,
   shortCases,
   open: async (scratch) => {
-    const fuzzed = await startFuzzedMesh(scratch);
+    const fuzzed = await takeMesh(scratch);
     const rpcs = await rpcsOf(fuzzed, service);
     const client = new Client(addressOf(fuzzed, service), credentials.createInsecure());
     return new RpcTarget(fuzzed, rpcs, client, CHECKS[service]);
@@ -179,9 +179,9 @@ const rpcTarget = (service: ServiceName, weight: number, shortCases: number): Fu
 });
 
 export const RPC_TARGETS: readonly FuzzTarget[] = [
-  rpcTarget('inference', 3, 60),
-  rpcTarget('sae', 3, 60),
-  rpcTarget('search', 3, 60),
-  rpcTarget('fm', 2, 40),
-  rpcTarget('coordinator', 3, 60),
+  rpcTarget('inference', 3, 30),
+  rpcTarget('sae', 3, 30),
+  rpcTarget('search', 3, 30),
+  rpcTarget('fm', 2, 20),
+  rpcTarget('coordinator', 3, 30),
 ];

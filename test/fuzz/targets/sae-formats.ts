@@ -42,7 +42,7 @@ const saeTarget = (name: string, folders: readonly string[]): FuzzTarget => ({
   name: `sae-${name}`,
   reads: `SAE folders of ${name}: config, weights, readings`,
   weight: 4,
-  shortCases: 120,
+  shortCases: 40,
   open: (scratch) => {
     const seeds = folders.map((folder) => seedFolder(`sae/${folder}`));
     // Names of folders belong to the format: each seed has its own place.

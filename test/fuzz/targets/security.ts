@@ -26,7 +26,7 @@ export const jwt: FuzzTarget = {
   name: 'jwt',
   reads: 'bearer tokens: header, claims, signature',
   weight: 8,
-  shortCases: 300,
+  shortCases: 100,
   open: async (scratch) => {
     const { jwk, token, claims } = await makeKey();
     const path = `${scratch}/jwks.json`;
@@ -64,7 +64,7 @@ export const jwks: FuzzTarget = {
   name: 'jwks',
   reads: 'key sets (JWKS), and a token checked against them',
   weight: 2,
-  shortCases: 120,
+  shortCases: 40,
   open: async (scratch) => {
     const { jwk, token } = await makeKey();
     const path = `${scratch}/jwks.json`;

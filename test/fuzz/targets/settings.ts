@@ -43,7 +43,7 @@ export const settings: FuzzTarget = {
   name: 'settings',
   reads: 'the environment and the settings file of every service',
   weight: 3,
-  shortCases: 200,
+  shortCases: 60,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const seed: Json = {

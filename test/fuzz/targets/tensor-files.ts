@@ -28,7 +28,7 @@ export const safetensors: FuzzTarget = {
   name: 'safetensors',
   reads: 'one safetensors file: header and every tensor',
   weight: 8,
-  shortCases: 300,
+  shortCases: 100,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const seeds = [
@@ -48,7 +48,7 @@ export const safetensorsSharded: FuzzTarget = {
   name: 'safetensors-sharded',
   reads: 'a folder of shards with its index',
   weight: 4,
-  shortCases: 200,
+  shortCases: 60,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const files = seedFolder('tensor-files/sharded');
@@ -98,7 +98,7 @@ export const npz: FuzzTarget = {
   name: 'npz',
   reads: 'npz archives and npy headers, stored and deflated (GemmaScope)',
   weight: 6,
-  shortCases: 300,
+  shortCases: 100,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const seeds = ['stored.npz', 'deflated.npz', 'pickled.npz'].map((name) => seedBytes(`tensor-files/${name}`));
@@ -113,7 +113,7 @@ export const anyTensorFile: FuzzTarget = {
   name: 'any-tensor-file',
   reads: 'noise, opened by its first bytes',
   weight: 6,
-  shortCases: 200,
+  shortCases: 60,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const starts = [

@@ -41,7 +41,7 @@ export const tokenizerJson: FuzzTarget = {
   name: 'tokenizer-json',
   reads: 'tokenizer.json, tokenizer_config.json, generation_config.json',
   weight: 2,
-  shortCases: 60,
+  shortCases: 20,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const rows = seeds().byte_level.map(({ tokenizer_json }) => tokenizer_json);
@@ -78,7 +78,7 @@ export const tokenizerModel: FuzzTarget = {
   name: 'tokenizer-model',
   reads: 'tokenizer.model (SentencePiece)',
   weight: 2,
-  shortCases: 60,
+  shortCases: 20,
   open: (scratch) => {
     const write = createScratchFiles(scratch);
     const models = ['plain', 'prefix', 'trimmed'].map((name) => seedBytes(`tokenizer/spm-bpe-${name}.model`));
@@ -128,7 +128,7 @@ export const chatTemplate: FuzzTarget = {
   name: 'chat-template',
   reads: 'chat templates (Jinja), loops without end and texts without measure among them',
   weight: 6,
-  shortCases: 60,
+  shortCases: 20,
   open: () => {
     const sources = [...Object.values(seeds().templates), (CONFIG as { chat_template: string }).chat_template, LOOP];
     return {

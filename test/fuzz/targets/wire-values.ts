@@ -25,7 +25,7 @@ export const masks: FuzzTarget = {
   name: 'masks',
   reads: 'masks of edits, one bit an edit',
   weight: 120,
-  shortCases: 2000,
+  shortCases: 660,
   open: () => ({
     make: (random) => {
       const edits = random.below(70);
@@ -56,7 +56,7 @@ export const matrices: FuzzTarget = {
   name: 'matrices',
   reads: 'matrices of float32 with their shape',
   weight: 20,
-  shortCases: 600,
+  shortCases: 200,
   open: () => {
     const seed = Matrix.encode(
       encodeMatrix({ rows: 2, cols: 3, data: Float32Array.of(0, 1, -2, 3, 1e30, -0) }),
@@ -82,7 +82,7 @@ export const positions: FuzzTarget = {
   name: 'positions',
   reads: 'positions and names of features, as text and as messages',
   weight: 60,
-  shortCases: 1000,
+  shortCases: 330,
   open: () => {
     const seeds = POSITION_TEXTS.map((text) => Positions.encode(encodePositions(parsePositions(text))).finish());
     return {

@@ -9,6 +9,7 @@ import type { CaseCounts, RunLimits } from './run-cases.js';
 import type { Finding } from './target-result.js';
 
 export interface WatchLimits extends RunLimits {
+  /** Time at work in one case. */
   readonly hangMs: number;
   /** Heap of the thread; a reader that takes more is ended by the engine. */
   readonly maxHeapMb: number;
@@ -23,6 +24,9 @@ export interface WatchedRun {
 
 /** Enough to see; a target that hangs everywhere need not be watched doing it. */
 const MAX_ENDED = 5;
+
+/** A machine that is busy with other work lets a case wait: only time at work counts, and a limit on the clock for one that sleeps. */
+const WALL_FACTOR = 12;
 
 /** Node's exit status where nothing is left to run and a promise is still waited for. */
 const NEVER_SETTLED = 13;
@@ -71,10 +75,14 @@ const runThread = (target: string, limits: WatchLimits, onProgress: (number: num
       void worker.terminate();
     };
     const at = (): Pick<Finding, 'case'> => (now[1] === 0 && now[0] === 0 ? {} : { case: now[0]! });
+    const spent = createStopwatch(now);
     const timer = setInterval(() => {
       onProgress(now[0]!);
-      const ms = now[1] === 0 ? 0 : Date.now() - now[1]!;
-      if (ms > limits.hangMs) end({ finding: { kind: 'hang', ...at(), text: `not done after ${ms} ms` } });
+      const { cpuMs, ms } = spent();
+      if (cpuMs > limits.hangMs || ms > WALL_FACTOR * limits.hangMs)
+        end({
+          finding: { kind: 'hang', ...at(), text: `not done after ${ms} ms, ${cpuMs.toFixed(0)} of them at work` },
+        });
     }, 200);
     worker.on('message', ({ counts }: { counts: CaseCounts }) => end({ counts }));
     worker.on('error', (thrown: Error) => {
@@ -86,6 +94,17 @@ const runThread = (target: string, limits: WatchLimits, onProgress: (number: num
       end({ finding: { kind, ...at(), text: `the thread ended with status ${code}` } });
     });
   });
+};
+
+/** Of the case under way: time at work, of this process, and time on the clock. */
+const createStopwatch = (now: Float64Array): (() => { readonly cpuMs: number; readonly ms: number }) => {
+  let seen = { begun: 0, cpu: process.cpuUsage() };
+  return () => {
+    const begun = now[1]!;
+    if (begun !== seen.begun) seen = { begun, cpu: process.cpuUsage() };
+    const { user, system } = process.cpuUsage(seen.cpu);
+    return begun === 0 ? { cpuMs: 0, ms: 0 } : { cpuMs: (user + system) / 1000, ms: Date.now() - begun };
+  };
 };
 
 /** The input of one case, made in a thread of its own. */

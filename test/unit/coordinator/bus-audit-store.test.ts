@@ -10,7 +10,22 @@ import { MAX_MESSAGE_BYTES } from '../../../shared/bus/message-limits.js';
 
 const TERM_MS = 300;
 const ID = 'a1';
-const record = { id: ID, state: 'running', createdAt: '2026-01-01T00:00:00.000Z' } as AuditRecord;
+const record: AuditRecord = {
+  id: ID,
+  title: '',
+  requestId: '',
+  specSha256: '',
+  state: 'running',
+  stage: '',
+  createdAt: '2026-01-01T00:00:00.000Z',
+  updatedAt: '2026-01-01T00:00:00.000Z',
+  error: '',
+  evaluations: 0,
+  evaluationsReused: 0,
+  seconds: 0,
+  resumed: 0,
+  finishedStages: [],
+};
 const spec = { title: 'small' } as AuditSpec;
 
 let bus: Bus;

@@ -84,7 +84,12 @@ export async function recover(planted: PlantedModel, peers: Peers): Promise<Reco
     onEvaluation: () => evaluations++,
   };
   const labelled = planted.prompts.map((prompt) => ({ prompt: toPrompt(prompt), label: prompt.label }));
-  const { score, agreement } = await calibrateOpeners(context, { model: '', prompts: labelled, maxDepth: 4 });
+  const { score, agreement } = await calibrateOpeners(context, {
+    model: '',
+    prompts: labelled,
+    maxDepth: 4,
+    maxNewTokens: 32,
+  });
   const directions = await directionsOf(context, labelled, score);
   const ranked = await rankCandidates(context, directions, UNIVERSE);
   const ground: Ground = {

@@ -13,8 +13,10 @@ import { findDirections } from './stages/find-directions.js';
 import { findDormant } from './stages/find-dormant.js';
 import { measureCost } from './stages/measure-cost.js';
 import { measureInteractions } from './stages/measure-interactions.js';
+import { measureRankings } from './stages/measure-rankings.js';
 import { profileDepth } from './stages/profile-depth.js';
 import { rankCandidates } from './stages/rank-candidates.js';
+import { rankFeatures } from './stages/rank-features.js';
 import { runControls } from './stages/run-controls.js';
 import { sampleMasks } from './stages/sample-masks.js';
 import { testSufficiency } from './stages/test-sufficiency.js';
@@ -23,6 +25,12 @@ import { verifyFlips } from './stages/verify-flips.js';
 import * as decodeClaim from './wire/claim-requests.js';
 import * as encodeClaim from './wire/claim-results.js';
 import { streamStage } from './wire/event-stream.js';
+import {
+  decodeMeasureRankings,
+  decodeRankFeatures,
+  encodeFeatureRankings,
+  encodeMeasurements,
+} from './wire/rankings.js';
 import * as decode from './wire/requests.js';
 import * as encode from './wire/results.js';
 import { decodeDirection, decodeFilterName, encodeFeature, encodeRecord } from './wire/shared-types.js';
@@ -112,4 +120,8 @@ export const createSearchService = (peers: SearchPeers): BoundService =>
       runScored(peers, signal, decodeClaim.decodeSufficiency(request), testSufficiency, encodeClaim.encodeSufficiency),
     measureCost: (request, { signal }) =>
       runScored(peers, signal, decodeClaim.decodeMeasureCost(request), measureCost, encodeClaim.encodeCosts),
+    rankFeatures: (request, { signal }) =>
+      runPlain(peers, signal, decodeRankFeatures(request), rankFeatures, encodeFeatureRankings),
+    measureRankings: (request, { signal }) =>
+      runScored(peers, signal, decodeMeasureRankings(request), measureRankings, encodeMeasurements),
   });

@@ -49,6 +49,8 @@ const ROWS: Readonly<Record<string, ScopeRow>> = {
   'SearchService/TraceHydra': edit,
   'SearchService/TestSufficiency': edit,
   'SearchService/MeasureCost': edit,
+  'SearchService/RankFeatures': read,
+  'SearchService/MeasureRankings': edit,
   'FmService/Fit': read,
   'FmService/DesignMasks': read,
   'CoordinatorService/CreateAudit': runAudit,

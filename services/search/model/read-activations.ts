@@ -17,7 +17,7 @@ export interface PeakActivation extends FeatureId {
 }
 
 export interface ActivationRequest {
-  readonly prompt: PreparedPrompt;
+  readonly prompt: Pick<PreparedPrompt, 'prompt' | 'tokens'>;
   readonly positions: Positions;
   /** Features of each layer; undefined means all of that layer's SAE. */
   readonly layers: ReadonlyMap<number, readonly number[] | undefined>;

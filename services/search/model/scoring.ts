@@ -72,7 +72,8 @@ export async function openScoring(context: SearchContext, request: ScoringReques
   };
 }
 
-async function tokenizeAll(context: SearchContext, prompts: readonly Prompt[], maxPrompts: number) {
+/** In the order of `prompts`. */
+export async function tokenizeAll(context: SearchContext, prompts: readonly Prompt[], maxPrompts: number) {
   const tokenized = [];
   for (let start = 0; start < prompts.length; start += maxPrompts) {
     const part = prompts.slice(start, start + maxPrompts);

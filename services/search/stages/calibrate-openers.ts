@@ -3,6 +3,7 @@
  * score that they make agrees with the judge. Without it a score would look for another model's way to refuse.
  */
 import { fault } from '../../../shared/errors/fault.js';
+import { phraseJudge } from '../judge/answer-judge.js';
 import { type Judgement, judgeAnswer } from '../judge/judge.js';
 import { STOCK_OPENERS } from '../judge/refusal-phrases.js';
 import { EMPTY_BANK } from '../model/bank.js';
@@ -12,12 +13,15 @@ import { assertPromptSet, type LabelledPrompt } from '../model/prompt-set.js';
 import { openScoring, type SearchContext } from '../model/scoring.js';
 import { chooseOpeners, type OpenedAnswer, type Opener } from '../openers/choose-openers.js';
 import { countAgreement } from './agreement.js';
+import { agreementByLength, cutAnswer, cutLengths, judgeCuts, type LengthAgreement } from './agreement-by-length.js';
 
 export interface CalibrateRequest {
   readonly model: string;
   readonly prompts: readonly LabelledPrompt[];
   /** Longest opener in tokens, 1 to MAX_DEPTH. */
   readonly maxDepth: number;
+  /** Up to which score and text are compared. */
+  readonly maxNewTokens: number;
 }
 
 export interface PromptBaseline {
@@ -33,22 +37,31 @@ export interface OpenerCalibration {
   readonly total: { readonly harmful: number; readonly harmless: number };
   readonly agreement: { readonly agree: number; readonly total: number };
   readonly baselines: readonly PromptBaseline[];
+  readonly byLength: readonly LengthAgreement[];
 }
 
 /** The score's prefix tree is at most so deep. */
 export const MAX_DEPTH = 4;
-/** Long enough to tell refusal, partial and loop apart at the start of an answer. */
-const ANSWER_TOKENS = 32;
+/** Long enough to tell refusal, partial and loop apart at the start of an answer. Openers and baselines are read off so many, however long the answers are. */
+export const ANSWER_TOKENS = 32;
 const PROMPTS_A_REQUEST = 16;
 
 export async function calibrateOpeners(context: SearchContext, request: CalibrateRequest): Promise<OpenerCalibration> {
   assertPromptSet(request.prompts, 1);
   if (request.maxDepth < 1 || request.maxDepth > MAX_DEPTH)
     throw fault('REQUEST_INVALID', `max_depth is ${request.maxDepth}; openers may have 1 to ${MAX_DEPTH} tokens.`);
-  await context.model.describe(request.model, context.signal);
+  const { limits } = await context.model.describe(request.model, context.signal);
+  if (request.maxNewTokens < 1 || request.maxNewTokens > limits.maxNewTokens)
+    throw fault(
+      'REQUEST_TOO_LARGE',
+      `${request.maxNewTokens} new tokens were asked for; 1 to ${limits.maxNewTokens} are allowed.`,
+    );
   const prompts = request.prompts.map(({ prompt }) => prompt);
-  const answers = await answerAll(context, prompts);
-  const judgements = answers.map(({ pieces, tokenIds }) => judgeAnswer(pieces.join(''), tokenIds.length));
+  const answers = await answerAll(context, prompts, Math.max(ANSWER_TOKENS, request.maxNewTokens));
+  const judgements = answers.map((answer) => {
+    const { text, tokens } = cutAnswer(answer, ANSWER_TOKENS);
+    return judgeAnswer(text, tokens);
+  });
   const { score, openers } = await chooseScore(context, answers, judgements, request.maxDepth);
   const evaluations = await scoreClean(context, request.model, prompts, score);
   const baselines = prompts.map(({ id }, i) => ({
@@ -62,15 +75,30 @@ export async function calibrateOpeners(context: SearchContext, request: Calibrat
     ...countRefusals(request.prompts, judgements),
     agreement: agreementOf(baselines),
     baselines,
+    byLength: await compareByLength(context, request, answers, evaluations),
   };
 }
 
-async function answerAll(context: SearchContext, prompts: readonly Prompt[]): Promise<Answer[]> {
+async function compareByLength(
+  { signal }: SearchContext,
+  { prompts, maxNewTokens }: CalibrateRequest,
+  answers: readonly Answer[],
+  evaluations: readonly Evaluation[],
+): Promise<LengthAgreement[]> {
+  const answered = answers.map((answer, i) => {
+    const { input } = prompts[i]!.prompt;
+    return { prompt: input.kind === 'text' ? input.text : undefined, answer };
+  });
+  const cuts = await judgeCuts(answered, cutLengths(maxNewTokens), phraseJudge, signal);
+  return agreementByLength(cuts.map((own, i) => ({ score: evaluations[i]!.refusalScore, cuts: own })));
+}
+
+async function answerAll(context: SearchContext, prompts: readonly Prompt[], maxNewTokens: number): Promise<Answer[]> {
   const answers: Answer[] = [];
   for (let start = 0; start < prompts.length; start += PROMPTS_A_REQUEST) {
     throwIfAborted(context.signal);
     const part = prompts.slice(start, start + PROMPTS_A_REQUEST);
-    answers.push(...(await context.model.generate({ prompts: part, maxNewTokens: ANSWER_TOKENS }, context.signal)));
+    answers.push(...(await context.model.generate({ prompts: part, maxNewTokens }, context.signal)));
     const counted = { evaluations: 0, evaluationsReused: 0 };
     context.onProgress({ stage: 'openers', done: answers.length, total: prompts.length, ...counted });
   }

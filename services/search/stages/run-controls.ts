@@ -12,9 +12,10 @@ import type { Direction } from '../directions/mean-difference.js';
 import { EMPTY_BANK } from '../model/bank.js';
 import type { Ask, EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
 import { assertDistinctFeatures, createFeatureBank } from '../model/feature-bank.js';
-import type { Evaluation, ScoreSpec } from '../model/model-port.js';
+import type { ScoreSpec } from '../model/model-port.js';
 import { groupByLayer, readActivations } from '../model/read-activations.js';
 import { openScoring, type Scoring, type SearchContext } from '../model/scoring.js';
+import { type ControlArm, type ScoredEdit, summariseArm } from './control-arm.js';
 import { rotateBank } from './random-rotation.js';
 import type { FlipCase } from './verify-flips.js';
 
@@ -29,15 +30,6 @@ export interface RunControlsRequest {
   readonly layers: readonly number[];
   readonly direction: Direction | undefined;
   readonly known: readonly EvaluationRecord[];
-}
-
-export interface ControlArm {
-  readonly flips: number;
-  /** Draws over all cases; for the direction ablation, cases. */
-  readonly total: number;
-  readonly meanScoreChange: number;
-  /** Counted in `total`, not in `flips`. */
-  readonly didNotAct: number;
 }
 
 export interface Controls {
@@ -57,10 +49,8 @@ interface Draw {
   readonly ask: Ask;
 }
 
-interface Outcome {
+interface Outcome extends ScoredEdit {
   readonly arm: Arm;
-  readonly evaluation: Evaluation;
-  readonly cleanScore: number;
 }
 
 export async function runControls(context: SearchContext, request: RunControlsRequest): Promise<Controls> {
@@ -80,7 +70,7 @@ export async function runControls(context: SearchContext, request: RunControlsRe
     outcomes.push(...(await evaluateDraws(scoring, prompt, draws)));
     scoring.progress('controls', i + 1, request.cases.length);
   }
-  const arm = (name: Arm) => summarise(outcomes.filter((outcome) => outcome.arm === name));
+  const arm = (name: Arm) => summariseArm(outcomes.filter((outcome) => outcome.arm === name));
   return {
     randomFeatures: arm('randomFeatures'),
     randomActiveFeatures: arm('randomActiveFeatures'),
@@ -160,13 +150,3 @@ const ablationDraws = (prompt: PreparedPrompt, ablation: DirectionEdits | undefi
   ablation === undefined
     ? []
     : [{ arm: 'directionAblation', ask: { prompt, bank: ablation.bank, on: ablation.on[0]! } }];
-
-function summarise(outcomes: readonly Outcome[]): ControlArm {
-  const changes = outcomes.map(({ evaluation, cleanScore }) => evaluation.refusalScore - cleanScore);
-  return {
-    flips: outcomes.filter(({ evaluation }) => evaluation.acted && evaluation.refusalScore < 0).length,
-    total: outcomes.length,
-    meanScoreChange: outcomes.length === 0 ? 0 : changes.reduce((sum, change) => sum + change, 0) / changes.length,
-    didNotAct: outcomes.filter(({ evaluation }) => !evaluation.acted).length,
-  };
-}

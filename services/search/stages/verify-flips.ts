@@ -10,6 +10,14 @@ import { createFeatureBank } from '../model/feature-bank.js';
 import type { LayerProof, Prompt } from '../model/model-port.js';
 import type { SearchContext } from '../model/scoring.js';
 import { countAgreement } from './agreement.js';
+import {
+  agreementByLength,
+  countVerdicts,
+  cutLengths,
+  judgeCuts,
+  type LengthAgreement,
+  type ScoredCuts,
+} from './agreement-by-length.js';
 
 export interface FlipCase {
   readonly prompt: Prompt;
@@ -36,6 +44,8 @@ export interface FlipVerification {
   readonly flips: readonly VerifiedFlip[];
   readonly counts: Readonly<Record<Verdict, number>>;
   readonly agreement: { readonly agree: number; readonly total: number };
+  /** The same answers cut at smaller lengths; the last length is the whole. */
+  readonly byLength: readonly LengthAgreement[];
 }
 
 export const DEFAULT_NEW_TOKENS = 48;
@@ -51,7 +61,9 @@ export async function verifyFlips(context: SearchContext, request: VerifyFlipsRe
     );
   const features = request.cases.flatMap(({ set }) => set);
   const { bank, edits } = await createFeatureBank(context, features, request.positions);
+  const lengths = cutLengths(request.maxNewTokens);
   const flips: VerifiedFlip[] = [];
+  const scored: ScoredCuts[] = [];
   for (let start = 0; start < request.cases.length; start += CASES_A_REQUEST) {
     throwIfAborted(context.signal);
     const cases = request.cases.slice(start, start + CASES_A_REQUEST);
@@ -59,22 +71,23 @@ export async function verifyFlips(context: SearchContext, request: VerifyFlipsRe
     const on = cases.map(({ set }) => edits(set));
     const generate = { prompts, edits: { bank, on }, maxNewTokens: request.maxNewTokens };
     const answers = await context.model.generate(generate, context.signal);
-    const read = answers.map(({ pieces, tokenIds }, i) => {
+    const answered = answers.map((answer, i) => {
       const { input } = prompts[i]!;
-      const prompt = input.kind === 'text' ? input.text : undefined;
-      return { prompt, answer: pieces.join(''), answerTokens: tokenIds.length };
+      return { prompt: input.kind === 'text' ? input.text : undefined, answer };
     });
-    for (const [i, judgement] of (await (context.judge ?? phraseJudge)(read, context.signal)).entries())
-      flips.push({ promptId: prompts[i]!.id, judgement, proof: answers[i]!.proof });
+    const judged = await judgeCuts(answered, lengths, context.judge ?? phraseJudge, context.signal);
+    for (const [i, cuts] of judged.entries()) {
+      flips.push({ promptId: prompts[i]!.id, judgement: cuts.at(-1)!.judgement, proof: answers[i]!.proof });
+      scored.push({ score: cases[i]!.score, cuts });
+    }
     const counted = { evaluations: 0, evaluationsReused: 0 };
     context.onProgress({ stage: 'verify', done: flips.length, total: request.cases.length, ...counted });
   }
   const judged = flips.map(({ judgement }, i) => ({ score: request.cases[i]!.score, verdict: judgement.verdict }));
-  return { flips, counts: countVerdicts(flips), agreement: countAgreement(judged) };
-}
-
-function countVerdicts(flips: readonly VerifiedFlip[]): Record<Verdict, number> {
-  const counts = { complied: 0, refused: 0, partial: 0, degenerate: 0, 'judge-failed': 0 };
-  for (const { judgement } of flips) counts[judgement.verdict]++;
-  return counts;
+  return {
+    flips,
+    counts: countVerdicts(judged.map(({ verdict }) => verdict)),
+    agreement: countAgreement(judged),
+    byLength: agreementByLength(scored),
+  };
 }

@@ -5,7 +5,7 @@ import type { Filter } from '../filter/filter.js';
 import { createGreedyFilter } from '../filter/greedy.js';
 import { createGroupFilter } from '../filter/group.js';
 import { createPaperFilter, PAPER_DEFAULTS, type PaperOptions } from '../filter/paper.js';
-import { type CalibrateRequest, MAX_DEPTH } from '../stages/calibrate-openers.js';
+import { ANSWER_TOKENS, type CalibrateRequest, MAX_DEPTH } from '../stages/calibrate-openers.js';
 import type { FilterPromptRequest } from '../stages/filter-prompt.js';
 import type { FindDirectionsRequest } from '../stages/find-directions.js';
 import { DORMANT_DEFAULTS, type FindDormantRequest } from '../stages/find-dormant.js';
@@ -24,10 +24,11 @@ import {
   decodeScore,
 } from './shared-types.js';
 
-export const decodeCalibrate = ({ model, prompts, maxDepth }: wire.CalibrateOpenersRequest): CalibrateRequest => ({
-  model,
-  prompts: prompts.map(decodeLabelledPrompt),
-  maxDepth: maxDepth || MAX_DEPTH,
+export const decodeCalibrate = (request: wire.CalibrateOpenersRequest): CalibrateRequest => ({
+  model: request.model,
+  prompts: request.prompts.map(decodeLabelledPrompt),
+  maxDepth: request.maxDepth || MAX_DEPTH,
+  maxNewTokens: request.maxNewTokens || ANSWER_TOKENS,
 });
 
 /** The budget is the service's own setting. */

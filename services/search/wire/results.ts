@@ -5,6 +5,7 @@ import type { ScoredDirection } from '../directions/score-directions.js';
 import type { Judgement, Verdict } from '../judge/judge.js';
 import type { Evaluation } from '../model/model-port.js';
 import type { StageProgress } from '../model/scoring.js';
+import type { LengthAgreement } from '../stages/agreement-by-length.js';
 import type { OpenerCalibration } from '../stages/calibrate-openers.js';
 import type { MinimalSet } from '../stages/filter-prompt.js';
 import type { DirectionSearch } from '../stages/find-directions.js';
@@ -37,6 +38,22 @@ const encodeJudgement = (judgement: Judgement): wire.Judgement => ({
   verdict: VERDICTS[judgement.verdict],
 });
 
+const encodeLengthAgreement = (length: LengthAgreement): wire.LengthAgreement => ({
+  tokens: length.tokens,
+  complied: length.counts.complied,
+  refused: length.counts.refused,
+  partial: length.counts.partial,
+  degenerate: length.counts.degenerate,
+  judgeFailed: length.counts['judge-failed'],
+  ended: length.ended,
+  agree: length.agreement.agree,
+  agreeTotal: length.agreement.total,
+  delayedRefusals: length.delayed.count,
+  compliedBefore: length.delayed.of,
+  withdrawnRefusals: length.withdrawn.count,
+  refusedBefore: length.withdrawn.of,
+});
+
 export const encodeCalibration = (result: OpenerCalibration): wire.OpenerCalibration => ({
   score: encodeScore(result.score),
   openerTexts: result.openers.map(({ text }) => text),
@@ -53,6 +70,7 @@ export const encodeCalibration = (result: OpenerCalibration): wire.OpenerCalibra
     pI: evaluation.pI,
     judgement: encodeJudgement(judgement),
   })),
+  byLength: result.byLength.map(encodeLengthAgreement),
 });
 
 const encodeScoredDirection = (scored: ScoredDirection): wire.ScoredDirection => ({
@@ -130,7 +148,12 @@ export const encodeInteractions = (pairs: readonly TwoByTwo[]): wire.Interaction
   })),
 });
 
-export const encodeVerification = ({ flips, counts, agreement }: FlipVerification): wire.FlipVerification => ({
+export const encodeVerification = ({
+  flips,
+  counts,
+  agreement,
+  byLength,
+}: FlipVerification): wire.FlipVerification => ({
   flips: flips.map(({ promptId, judgement, proof }) => ({
     promptId,
     judgement: encodeJudgement(judgement),
@@ -144,6 +167,7 @@ export const encodeVerification = ({ flips, counts, agreement }: FlipVerificatio
   total: flips.length,
   agree: agreement.agree,
   agreeTotal: agreement.total,
+  byLength: byLength.map(encodeLengthAgreement),
 });
 
 export const encodeControls = (controls: Controls): wire.Controls => ({

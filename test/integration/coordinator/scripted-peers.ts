@@ -330,6 +330,12 @@ const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
     async *measureCost() {
       yield unused();
     },
+    async *rankFeatures() {
+      yield unused();
+    },
+    async *measureRankings() {
+      yield unused();
+    },
   };
 };
 

@@ -101,7 +101,12 @@ const labelled = (ids: string[]) =>
 describe('calibration', () => {
   it('states refusals, agreement and denominators', async () => {
     const context = createPlantedContext({ layers: [3], mechanism });
-    const result = await calibrateOpeners(context, { model: '', prompts: labelled(Object.keys(ANSWERS)), maxDepth: 4 });
+    const result = await calibrateOpeners(context, {
+      model: '',
+      prompts: labelled(Object.keys(ANSWERS)),
+      maxDepth: 4,
+      maxNewTokens: 32,
+    });
     expect(result.openers.slice(0, 2).map(({ text }) => text)).toEqual(['I cannot', "I'm sorry,"]);
     expect(result.openers.map(({ text }) => text)).not.toContain('I');
     expect(result.refused).toEqual({ harmful: 2, harmless: 1 });
@@ -141,7 +146,9 @@ describe('calibration', () => {
     ],
   ])('refuses %s', async (_name, ids, code, message) => {
     const context = createPlantedContext({ layers: [3], mechanism });
-    await expect(calibrateOpeners(context, { model: '', prompts: labelled(ids), maxDepth: 4 })).rejects.toMatchObject({
+    await expect(
+      calibrateOpeners(context, { model: '', prompts: labelled(ids), maxDepth: 4, maxNewTokens: 32 }),
+    ).rejects.toMatchObject({
       code,
       message,
     });
@@ -149,7 +156,12 @@ describe('calibration', () => {
 
   it('refuses openers deeper than the score takes', async () => {
     const context = createPlantedContext({ layers: [3], mechanism });
-    const call = calibrateOpeners(context, { model: '', prompts: labelled(['h1', 'b1']), maxDepth: 5 });
+    const call = calibrateOpeners(context, {
+      model: '',
+      prompts: labelled(['h1', 'b1']),
+      maxDepth: 5,
+      maxNewTokens: 32,
+    });
     await expect(call).rejects.toMatchObject({
       code: 'REQUEST_INVALID',
       message: 'max_depth is 5; openers may have 1 to 4 tokens.',

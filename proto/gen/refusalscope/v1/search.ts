@@ -153,6 +153,8 @@ export interface CalibrateOpenersRequest {
   prompts: LabelledPrompt[];
   /** Longest opener in tokens, 1 to 4; 0: 4. */
   maxDepth: number;
+  /** Tokens up to which score and text are compared (by_length). 0: 32. Openers and baselines are read off the first 32 whatever it is. */
+  maxNewTokens: number;
 }
 
 export interface CalibrateOpenersResponse {
@@ -175,6 +177,30 @@ export interface OpenerCalibration {
   agreementTotal: number;
   /** Per prompt: the clean scores and the judged answer. */
   baselines: PromptBaseline[];
+  /** Score and text of the clean answers, both labels, by the length at which they are cut. */
+  byLength: LengthAgreement[];
+}
+
+/** What the judge reads in the same answers cut after so many tokens, and how far the sign of the score says the same. */
+export interface LengthAgreement {
+  /** 8, doubled while it is below the longest answer asked for, then that. */
+  tokens: number;
+  complied: number;
+  refused: number;
+  partial: number;
+  degenerate: number;
+  judgeFailed: number;
+  /** Answers that had ended by then, and so are the same at every greater length. */
+  ended: number;
+  /** As in FlipVerification: degenerate answers and judge failures are in neither. */
+  agree: number;
+  agreeTotal: number;
+  /** Refused here, of those that complied at a shorter length. */
+  delayedRefusals: number;
+  compliedBefore: number;
+  /** Complied here, if only in part, of those that were refused at a shorter length. */
+  withdrawnRefusals: number;
+  refusedBefore: number;
 }
 
 export interface PromptBaseline {
@@ -569,6 +595,8 @@ export interface FlipVerification {
   /** Cases where "score < 0" and "complied or partial" agree, judge failures and degenerate answers left out of both. */
   agree: number;
   agreeTotal: number;
+  /** The same answers cut at smaller lengths. */
+  byLength: LengthAgreement[];
 }
 
 export interface VerifiedFlip {
@@ -871,6 +899,84 @@ export interface SetCost {
   answerTokens: number;
 }
 
+export interface RankFeaturesRequest {
+  model: string;
+  /** What activations are compared over: 1 prompt of each label at least, and 256 in all at most. */
+  prompts: LabelledPrompt[];
+  /** One a layer that is ranked. */
+  directions: Direction[];
+  /** Where activations are read: the largest over the edited positions, or over the instruction where only the answer is edited. */
+  positions:
+    | Positions
+    | undefined;
+  /** How many features of each ranking, 1 to 65,536. */
+  count: number;
+}
+
+export interface RankFeaturesResponse {
+  event: { $case: "progress"; value: Progress } | { $case: "result"; value: FeatureRankings } | undefined;
+}
+
+/** Each descending, with positive values alone: what speaks for harmless is no candidate for suppression. */
+export interface FeatureRankings {
+  /** Of the decoder row with the direction of its layer. */
+  cosine: RankedFeature[];
+  /** Mean activation on harmful prompts minus that on harmless ones. */
+  activationDifference: RankedFeature[];
+  /** Weight of a ridge probe, harmful (1) against harmless (-1), for one standard deviation of the activation. */
+  probeWeight: RankedFeature[];
+  /** Prompts that the probe puts on the right side without having seen them (leave one out), of all. */
+  probeRight: number;
+  probeTotal: number;
+}
+
+export interface RankedFeature {
+  feature: Feature | undefined;
+  value: number;
+}
+
+export interface MeasureRankingsRequest {
+  model: string;
+  prompts: Prompt[];
+  score: ScoreSpec | undefined;
+  positions: Positions | undefined;
+  rankings: NamedSet[];
+  /** How many of the first features are off together, ascending; a ranking that is shorter has no point there. */
+  counts: number[];
+  /** Layers whose active features are also taken in random order, another one a prompt; empty: not done. */
+  randomLayers: number[];
+  seed: number;
+  /** Ablated at every layer, once a prompt; absent: left out. */
+  direction?: Direction | undefined;
+  known: EvaluationRecord[];
+}
+
+export interface MeasureRankingsResponse {
+  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
+    $case: "result";
+    value: RankingMeasurements;
+  } | undefined;
+}
+
+export interface RankingMeasurements {
+  /** In the order of the request's rankings; names come back. */
+  rankings: MeasuredRanking[];
+  /** Empty without random_layers. A prompt with fewer active features than a count is not in its total. */
+  randomActive: RankingPoint[];
+  directionAblation?: ControlArm | undefined;
+}
+
+export interface MeasuredRanking {
+  name: string;
+  points: RankingPoint[];
+}
+
+export interface RankingPoint {
+  features: number;
+  /** Over the prompts. */
+  arm: ControlArm | undefined;
+}
+
 function createBaseEvaluationRecord(): EvaluationRecord {
   return {
     key: Buffer.alloc(0),
@@ -1057,7 +1163,7 @@ export const EvaluationRecord: MessageFns<EvaluationRecord> = {
 };
 
 function createBaseCalibrateOpenersRequest(): CalibrateOpenersRequest {
-  return { model: "", prompts: [], maxDepth: 0 };
+  return { model: "", prompts: [], maxDepth: 0, maxNewTokens: 0 };
 }
 
 export const CalibrateOpenersRequest: MessageFns<CalibrateOpenersRequest> = {
@@ -1070,6 +1176,9 @@ export const CalibrateOpenersRequest: MessageFns<CalibrateOpenersRequest> = {
     }
     if (message.maxDepth !== 0) {
       writer.uint32(24).uint32(message.maxDepth);
+    }
+    if (message.maxNewTokens !== 0) {
+      writer.uint32(32).uint32(message.maxNewTokens);
     }
     return writer;
   },
@@ -1111,6 +1220,14 @@ export const CalibrateOpenersRequest: MessageFns<CalibrateOpenersRequest> = {
             message.maxDepth = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxNewTokens = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1134,6 +1251,11 @@ export const CalibrateOpenersRequest: MessageFns<CalibrateOpenersRequest> = {
         : isSet(object.max_depth)
         ? globalThis.Number(object.max_depth)
         : 0,
+      maxNewTokens: isSet(object.maxNewTokens)
+        ? globalThis.Number(object.maxNewTokens)
+        : isSet(object.max_new_tokens)
+        ? globalThis.Number(object.max_new_tokens)
+        : 0,
     };
   },
 
@@ -1148,6 +1270,9 @@ export const CalibrateOpenersRequest: MessageFns<CalibrateOpenersRequest> = {
     if (message.maxDepth !== 0) {
       obj.maxDepth = Math.round(message.maxDepth);
     }
+    if (message.maxNewTokens !== 0) {
+      obj.maxNewTokens = Math.round(message.maxNewTokens);
+    }
     return obj;
   },
 
@@ -1159,6 +1284,7 @@ export const CalibrateOpenersRequest: MessageFns<CalibrateOpenersRequest> = {
     message.model = object.model ?? "";
     message.prompts = object.prompts?.map((e) => LabelledPrompt.fromPartial(e)) || [];
     message.maxDepth = object.maxDepth ?? 0;
+    message.maxNewTokens = object.maxNewTokens ?? 0;
     return message;
   },
 };
@@ -1275,6 +1401,7 @@ function createBaseOpenerCalibration(): OpenerCalibration {
     scoreJudgeAgreement: 0,
     agreementTotal: 0,
     baselines: [],
+    byLength: [],
   };
 }
 
@@ -1306,6 +1433,9 @@ export const OpenerCalibration: MessageFns<OpenerCalibration> = {
     }
     for (const v of message.baselines) {
       PromptBaseline.encode(v!, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.byLength) {
+      LengthAgreement.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1395,6 +1525,14 @@ export const OpenerCalibration: MessageFns<OpenerCalibration> = {
             message.baselines.push(PromptBaseline.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.byLength.push(LengthAgreement.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1448,6 +1586,11 @@ export const OpenerCalibration: MessageFns<OpenerCalibration> = {
       baselines: globalThis.Array.isArray(object?.baselines)
         ? object.baselines.map((e: any) => PromptBaseline.fromJSON(e))
         : [],
+      byLength: globalThis.Array.isArray(object?.byLength)
+        ? object.byLength.map((e: any) => LengthAgreement.fromJSON(e))
+        : globalThis.Array.isArray(object?.by_length)
+        ? object.by_length.map((e: any) => LengthAgreement.fromJSON(e))
+        : [],
     };
   },
 
@@ -1480,6 +1623,9 @@ export const OpenerCalibration: MessageFns<OpenerCalibration> = {
     if (message.baselines?.length) {
       obj.baselines = message.baselines.map((e) => PromptBaseline.toJSON(e));
     }
+    if (message.byLength?.length) {
+      obj.byLength = message.byLength.map((e) => LengthAgreement.toJSON(e));
+    }
     return obj;
   },
 
@@ -1499,6 +1645,306 @@ export const OpenerCalibration: MessageFns<OpenerCalibration> = {
     message.scoreJudgeAgreement = object.scoreJudgeAgreement ?? 0;
     message.agreementTotal = object.agreementTotal ?? 0;
     message.baselines = object.baselines?.map((e) => PromptBaseline.fromPartial(e)) || [];
+    message.byLength = object.byLength?.map((e) => LengthAgreement.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLengthAgreement(): LengthAgreement {
+  return {
+    tokens: 0,
+    complied: 0,
+    refused: 0,
+    partial: 0,
+    degenerate: 0,
+    judgeFailed: 0,
+    ended: 0,
+    agree: 0,
+    agreeTotal: 0,
+    delayedRefusals: 0,
+    compliedBefore: 0,
+    withdrawnRefusals: 0,
+    refusedBefore: 0,
+  };
+}
+
+export const LengthAgreement: MessageFns<LengthAgreement> = {
+  encode(message: LengthAgreement, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tokens !== 0) {
+      writer.uint32(8).uint32(message.tokens);
+    }
+    if (message.complied !== 0) {
+      writer.uint32(16).uint32(message.complied);
+    }
+    if (message.refused !== 0) {
+      writer.uint32(24).uint32(message.refused);
+    }
+    if (message.partial !== 0) {
+      writer.uint32(32).uint32(message.partial);
+    }
+    if (message.degenerate !== 0) {
+      writer.uint32(40).uint32(message.degenerate);
+    }
+    if (message.judgeFailed !== 0) {
+      writer.uint32(48).uint32(message.judgeFailed);
+    }
+    if (message.ended !== 0) {
+      writer.uint32(56).uint32(message.ended);
+    }
+    if (message.agree !== 0) {
+      writer.uint32(64).uint32(message.agree);
+    }
+    if (message.agreeTotal !== 0) {
+      writer.uint32(72).uint32(message.agreeTotal);
+    }
+    if (message.delayedRefusals !== 0) {
+      writer.uint32(80).uint32(message.delayedRefusals);
+    }
+    if (message.compliedBefore !== 0) {
+      writer.uint32(88).uint32(message.compliedBefore);
+    }
+    if (message.withdrawnRefusals !== 0) {
+      writer.uint32(96).uint32(message.withdrawnRefusals);
+    }
+    if (message.refusedBefore !== 0) {
+      writer.uint32(104).uint32(message.refusedBefore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LengthAgreement {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLengthAgreement();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tokens = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.complied = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.refused = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.partial = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.degenerate = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.judgeFailed = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.ended = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.agree = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.agreeTotal = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.delayedRefusals = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.compliedBefore = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.withdrawnRefusals = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.refusedBefore = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LengthAgreement {
+    return {
+      tokens: isSet(object.tokens) ? globalThis.Number(object.tokens) : 0,
+      complied: isSet(object.complied) ? globalThis.Number(object.complied) : 0,
+      refused: isSet(object.refused) ? globalThis.Number(object.refused) : 0,
+      partial: isSet(object.partial) ? globalThis.Number(object.partial) : 0,
+      degenerate: isSet(object.degenerate) ? globalThis.Number(object.degenerate) : 0,
+      judgeFailed: isSet(object.judgeFailed)
+        ? globalThis.Number(object.judgeFailed)
+        : isSet(object.judge_failed)
+        ? globalThis.Number(object.judge_failed)
+        : 0,
+      ended: isSet(object.ended) ? globalThis.Number(object.ended) : 0,
+      agree: isSet(object.agree) ? globalThis.Number(object.agree) : 0,
+      agreeTotal: isSet(object.agreeTotal)
+        ? globalThis.Number(object.agreeTotal)
+        : isSet(object.agree_total)
+        ? globalThis.Number(object.agree_total)
+        : 0,
+      delayedRefusals: isSet(object.delayedRefusals)
+        ? globalThis.Number(object.delayedRefusals)
+        : isSet(object.delayed_refusals)
+        ? globalThis.Number(object.delayed_refusals)
+        : 0,
+      compliedBefore: isSet(object.compliedBefore)
+        ? globalThis.Number(object.compliedBefore)
+        : isSet(object.complied_before)
+        ? globalThis.Number(object.complied_before)
+        : 0,
+      withdrawnRefusals: isSet(object.withdrawnRefusals)
+        ? globalThis.Number(object.withdrawnRefusals)
+        : isSet(object.withdrawn_refusals)
+        ? globalThis.Number(object.withdrawn_refusals)
+        : 0,
+      refusedBefore: isSet(object.refusedBefore)
+        ? globalThis.Number(object.refusedBefore)
+        : isSet(object.refused_before)
+        ? globalThis.Number(object.refused_before)
+        : 0,
+    };
+  },
+
+  toJSON(message: LengthAgreement): unknown {
+    const obj: any = {};
+    if (message.tokens !== 0) {
+      obj.tokens = Math.round(message.tokens);
+    }
+    if (message.complied !== 0) {
+      obj.complied = Math.round(message.complied);
+    }
+    if (message.refused !== 0) {
+      obj.refused = Math.round(message.refused);
+    }
+    if (message.partial !== 0) {
+      obj.partial = Math.round(message.partial);
+    }
+    if (message.degenerate !== 0) {
+      obj.degenerate = Math.round(message.degenerate);
+    }
+    if (message.judgeFailed !== 0) {
+      obj.judgeFailed = Math.round(message.judgeFailed);
+    }
+    if (message.ended !== 0) {
+      obj.ended = Math.round(message.ended);
+    }
+    if (message.agree !== 0) {
+      obj.agree = Math.round(message.agree);
+    }
+    if (message.agreeTotal !== 0) {
+      obj.agreeTotal = Math.round(message.agreeTotal);
+    }
+    if (message.delayedRefusals !== 0) {
+      obj.delayedRefusals = Math.round(message.delayedRefusals);
+    }
+    if (message.compliedBefore !== 0) {
+      obj.compliedBefore = Math.round(message.compliedBefore);
+    }
+    if (message.withdrawnRefusals !== 0) {
+      obj.withdrawnRefusals = Math.round(message.withdrawnRefusals);
+    }
+    if (message.refusedBefore !== 0) {
+      obj.refusedBefore = Math.round(message.refusedBefore);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LengthAgreement>): LengthAgreement {
+    return LengthAgreement.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LengthAgreement>): LengthAgreement {
+    const message = createBaseLengthAgreement();
+    message.tokens = object.tokens ?? 0;
+    message.complied = object.complied ?? 0;
+    message.refused = object.refused ?? 0;
+    message.partial = object.partial ?? 0;
+    message.degenerate = object.degenerate ?? 0;
+    message.judgeFailed = object.judgeFailed ?? 0;
+    message.ended = object.ended ?? 0;
+    message.agree = object.agree ?? 0;
+    message.agreeTotal = object.agreeTotal ?? 0;
+    message.delayedRefusals = object.delayedRefusals ?? 0;
+    message.compliedBefore = object.compliedBefore ?? 0;
+    message.withdrawnRefusals = object.withdrawnRefusals ?? 0;
+    message.refusedBefore = object.refusedBefore ?? 0;
     return message;
   },
 };
@@ -6333,6 +6779,7 @@ function createBaseFlipVerification(): FlipVerification {
     total: 0,
     agree: 0,
     agreeTotal: 0,
+    byLength: [],
   };
 }
 
@@ -6364,6 +6811,9 @@ export const FlipVerification: MessageFns<FlipVerification> = {
     }
     if (message.agreeTotal !== 0) {
       writer.uint32(72).uint32(message.agreeTotal);
+    }
+    for (const v of message.byLength) {
+      LengthAgreement.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -6453,6 +6903,14 @@ export const FlipVerification: MessageFns<FlipVerification> = {
             message.agreeTotal = reader.uint32();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.byLength.push(LengthAgreement.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6484,6 +6942,11 @@ export const FlipVerification: MessageFns<FlipVerification> = {
         : isSet(object.agree_total)
         ? globalThis.Number(object.agree_total)
         : 0,
+      byLength: globalThis.Array.isArray(object?.byLength)
+        ? object.byLength.map((e: any) => LengthAgreement.fromJSON(e))
+        : globalThis.Array.isArray(object?.by_length)
+        ? object.by_length.map((e: any) => LengthAgreement.fromJSON(e))
+        : [],
     };
   },
 
@@ -6516,6 +6979,9 @@ export const FlipVerification: MessageFns<FlipVerification> = {
     if (message.agreeTotal !== 0) {
       obj.agreeTotal = Math.round(message.agreeTotal);
     }
+    if (message.byLength?.length) {
+      obj.byLength = message.byLength.map((e) => LengthAgreement.toJSON(e));
+    }
     return obj;
   },
 
@@ -6533,6 +6999,7 @@ export const FlipVerification: MessageFns<FlipVerification> = {
     message.total = object.total ?? 0;
     message.agree = object.agree ?? 0;
     message.agreeTotal = object.agreeTotal ?? 0;
+    message.byLength = object.byLength?.map((e) => LengthAgreement.fromPartial(e)) || [];
     return message;
   },
 };
@@ -10461,6 +10928,1149 @@ export const SetCost: MessageFns<SetCost> = {
   },
 };
 
+function createBaseRankFeaturesRequest(): RankFeaturesRequest {
+  return { model: "", prompts: [], directions: [], positions: undefined, count: 0 };
+}
+
+export const RankFeaturesRequest: MessageFns<RankFeaturesRequest> = {
+  encode(message: RankFeaturesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    for (const v of message.prompts) {
+      LabelledPrompt.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.directions) {
+      Direction.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.positions !== undefined) {
+      Positions.encode(message.positions, writer.uint32(34).fork()).join();
+    }
+    if (message.count !== 0) {
+      writer.uint32(40).uint32(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RankFeaturesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRankFeaturesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prompts.push(LabelledPrompt.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.directions.push(Direction.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.positions = Positions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RankFeaturesRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      prompts: globalThis.Array.isArray(object?.prompts)
+        ? object.prompts.map((e: any) => LabelledPrompt.fromJSON(e))
+        : [],
+      directions: globalThis.Array.isArray(object?.directions)
+        ? object.directions.map((e: any) => Direction.fromJSON(e))
+        : [],
+      positions: isSet(object.positions) ? Positions.fromJSON(object.positions) : undefined,
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+    };
+  },
+
+  toJSON(message: RankFeaturesRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.prompts?.length) {
+      obj.prompts = message.prompts.map((e) => LabelledPrompt.toJSON(e));
+    }
+    if (message.directions?.length) {
+      obj.directions = message.directions.map((e) => Direction.toJSON(e));
+    }
+    if (message.positions !== undefined) {
+      obj.positions = Positions.toJSON(message.positions);
+    }
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RankFeaturesRequest>): RankFeaturesRequest {
+    return RankFeaturesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RankFeaturesRequest>): RankFeaturesRequest {
+    const message = createBaseRankFeaturesRequest();
+    message.model = object.model ?? "";
+    message.prompts = object.prompts?.map((e) => LabelledPrompt.fromPartial(e)) || [];
+    message.directions = object.directions?.map((e) => Direction.fromPartial(e)) || [];
+    message.positions = (object.positions !== undefined && object.positions !== null)
+      ? Positions.fromPartial(object.positions)
+      : undefined;
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
+function createBaseRankFeaturesResponse(): RankFeaturesResponse {
+  return { event: undefined };
+}
+
+export const RankFeaturesResponse: MessageFns<RankFeaturesResponse> = {
+  encode(message: RankFeaturesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "progress":
+        Progress.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "result":
+        FeatureRankings.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RankFeaturesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRankFeaturesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "progress", value: Progress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "result", value: FeatureRankings.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RankFeaturesResponse {
+    return {
+      event: isSet(object.progress)
+        ? { $case: "progress", value: Progress.fromJSON(object.progress) }
+        : isSet(object.result)
+        ? { $case: "result", value: FeatureRankings.fromJSON(object.result) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: RankFeaturesResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "progress") {
+      obj.progress = Progress.toJSON(message.event.value);
+    } else if (message.event?.$case === "result") {
+      obj.result = FeatureRankings.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RankFeaturesResponse>): RankFeaturesResponse {
+    return RankFeaturesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RankFeaturesResponse>): RankFeaturesResponse {
+    const message = createBaseRankFeaturesResponse();
+    switch (object.event?.$case) {
+      case "progress": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "progress", value: Progress.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "result": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "result", value: FeatureRankings.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseFeatureRankings(): FeatureRankings {
+  return { cosine: [], activationDifference: [], probeWeight: [], probeRight: 0, probeTotal: 0 };
+}
+
+export const FeatureRankings: MessageFns<FeatureRankings> = {
+  encode(message: FeatureRankings, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.cosine) {
+      RankedFeature.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.activationDifference) {
+      RankedFeature.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.probeWeight) {
+      RankedFeature.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.probeRight !== 0) {
+      writer.uint32(32).uint32(message.probeRight);
+    }
+    if (message.probeTotal !== 0) {
+      writer.uint32(40).uint32(message.probeTotal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FeatureRankings {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFeatureRankings();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cosine.push(RankedFeature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.activationDifference.push(RankedFeature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.probeWeight.push(RankedFeature.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.probeRight = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.probeTotal = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FeatureRankings {
+    return {
+      cosine: globalThis.Array.isArray(object?.cosine) ? object.cosine.map((e: any) => RankedFeature.fromJSON(e)) : [],
+      activationDifference: globalThis.Array.isArray(object?.activationDifference)
+        ? object.activationDifference.map((e: any) => RankedFeature.fromJSON(e))
+        : globalThis.Array.isArray(object?.activation_difference)
+        ? object.activation_difference.map((e: any) => RankedFeature.fromJSON(e))
+        : [],
+      probeWeight: globalThis.Array.isArray(object?.probeWeight)
+        ? object.probeWeight.map((e: any) => RankedFeature.fromJSON(e))
+        : globalThis.Array.isArray(object?.probe_weight)
+        ? object.probe_weight.map((e: any) => RankedFeature.fromJSON(e))
+        : [],
+      probeRight: isSet(object.probeRight)
+        ? globalThis.Number(object.probeRight)
+        : isSet(object.probe_right)
+        ? globalThis.Number(object.probe_right)
+        : 0,
+      probeTotal: isSet(object.probeTotal)
+        ? globalThis.Number(object.probeTotal)
+        : isSet(object.probe_total)
+        ? globalThis.Number(object.probe_total)
+        : 0,
+    };
+  },
+
+  toJSON(message: FeatureRankings): unknown {
+    const obj: any = {};
+    if (message.cosine?.length) {
+      obj.cosine = message.cosine.map((e) => RankedFeature.toJSON(e));
+    }
+    if (message.activationDifference?.length) {
+      obj.activationDifference = message.activationDifference.map((e) => RankedFeature.toJSON(e));
+    }
+    if (message.probeWeight?.length) {
+      obj.probeWeight = message.probeWeight.map((e) => RankedFeature.toJSON(e));
+    }
+    if (message.probeRight !== 0) {
+      obj.probeRight = Math.round(message.probeRight);
+    }
+    if (message.probeTotal !== 0) {
+      obj.probeTotal = Math.round(message.probeTotal);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FeatureRankings>): FeatureRankings {
+    return FeatureRankings.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FeatureRankings>): FeatureRankings {
+    const message = createBaseFeatureRankings();
+    message.cosine = object.cosine?.map((e) => RankedFeature.fromPartial(e)) || [];
+    message.activationDifference = object.activationDifference?.map((e) => RankedFeature.fromPartial(e)) || [];
+    message.probeWeight = object.probeWeight?.map((e) => RankedFeature.fromPartial(e)) || [];
+    message.probeRight = object.probeRight ?? 0;
+    message.probeTotal = object.probeTotal ?? 0;
+    return message;
+  },
+};
+
+function createBaseRankedFeature(): RankedFeature {
+  return { feature: undefined, value: 0 };
+}
+
+export const RankedFeature: MessageFns<RankedFeature> = {
+  encode(message: RankedFeature, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.feature !== undefined) {
+      Feature.encode(message.feature, writer.uint32(10).fork()).join();
+    }
+    if (message.value !== 0) {
+      writer.uint32(17).double(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RankedFeature {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRankedFeature();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.feature = Feature.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RankedFeature {
+    return {
+      feature: isSet(object.feature) ? Feature.fromJSON(object.feature) : undefined,
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+    };
+  },
+
+  toJSON(message: RankedFeature): unknown {
+    const obj: any = {};
+    if (message.feature !== undefined) {
+      obj.feature = Feature.toJSON(message.feature);
+    }
+    if (message.value !== 0) {
+      obj.value = floatToJson(message.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RankedFeature>): RankedFeature {
+    return RankedFeature.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RankedFeature>): RankedFeature {
+    const message = createBaseRankedFeature();
+    message.feature = (object.feature !== undefined && object.feature !== null)
+      ? Feature.fromPartial(object.feature)
+      : undefined;
+    message.value = object.value ?? 0;
+    return message;
+  },
+};
+
+function createBaseMeasureRankingsRequest(): MeasureRankingsRequest {
+  return {
+    model: "",
+    prompts: [],
+    score: undefined,
+    positions: undefined,
+    rankings: [],
+    counts: [],
+    randomLayers: [],
+    seed: 0,
+    direction: undefined,
+    known: [],
+  };
+}
+
+export const MeasureRankingsRequest: MessageFns<MeasureRankingsRequest> = {
+  encode(message: MeasureRankingsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    for (const v of message.prompts) {
+      Prompt.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.score !== undefined) {
+      ScoreSpec.encode(message.score, writer.uint32(26).fork()).join();
+    }
+    if (message.positions !== undefined) {
+      Positions.encode(message.positions, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.rankings) {
+      NamedSet.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.counts.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.counts) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.randomLayers.length !== 0) {
+      writer.uint32(58).fork();
+      for (const v of message.randomLayers) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.seed !== 0) {
+      writer.uint32(64).uint64(message.seed);
+    }
+    if (message.direction !== undefined) {
+      Direction.encode(message.direction, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.known) {
+      EvaluationRecord.encode(v!, writer.uint32(82).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureRankingsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureRankingsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prompts.push(Prompt.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.score = ScoreSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.positions = Positions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.rankings.push(NamedSet.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag === 48) {
+              message.counts.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.counts.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 7: {
+            if (tag === 56) {
+              message.randomLayers.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 58) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.randomLayers.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.seed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.direction = Direction.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.known.push(EvaluationRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeasureRankingsRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      prompts: globalThis.Array.isArray(object?.prompts) ? object.prompts.map((e: any) => Prompt.fromJSON(e)) : [],
+      score: isSet(object.score) ? ScoreSpec.fromJSON(object.score) : undefined,
+      positions: isSet(object.positions) ? Positions.fromJSON(object.positions) : undefined,
+      rankings: globalThis.Array.isArray(object?.rankings) ? object.rankings.map((e: any) => NamedSet.fromJSON(e)) : [],
+      counts: globalThis.Array.isArray(object?.counts) ? object.counts.map((e: any) => globalThis.Number(e)) : [],
+      randomLayers: globalThis.Array.isArray(object?.randomLayers)
+        ? object.randomLayers.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.random_layers)
+        ? object.random_layers.map((e: any) => globalThis.Number(e))
+        : [],
+      seed: isSet(object.seed) ? globalThis.Number(object.seed) : 0,
+      direction: isSet(object.direction) ? Direction.fromJSON(object.direction) : undefined,
+      known: globalThis.Array.isArray(object?.known) ? object.known.map((e: any) => EvaluationRecord.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: MeasureRankingsRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.prompts?.length) {
+      obj.prompts = message.prompts.map((e) => Prompt.toJSON(e));
+    }
+    if (message.score !== undefined) {
+      obj.score = ScoreSpec.toJSON(message.score);
+    }
+    if (message.positions !== undefined) {
+      obj.positions = Positions.toJSON(message.positions);
+    }
+    if (message.rankings?.length) {
+      obj.rankings = message.rankings.map((e) => NamedSet.toJSON(e));
+    }
+    if (message.counts?.length) {
+      obj.counts = message.counts.map((e) => Math.round(e));
+    }
+    if (message.randomLayers?.length) {
+      obj.randomLayers = message.randomLayers.map((e) => Math.round(e));
+    }
+    if (message.seed !== 0) {
+      obj.seed = Math.round(message.seed);
+    }
+    if (message.direction !== undefined) {
+      obj.direction = Direction.toJSON(message.direction);
+    }
+    if (message.known?.length) {
+      obj.known = message.known.map((e) => EvaluationRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeasureRankingsRequest>): MeasureRankingsRequest {
+    return MeasureRankingsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeasureRankingsRequest>): MeasureRankingsRequest {
+    const message = createBaseMeasureRankingsRequest();
+    message.model = object.model ?? "";
+    message.prompts = object.prompts?.map((e) => Prompt.fromPartial(e)) || [];
+    message.score = (object.score !== undefined && object.score !== null)
+      ? ScoreSpec.fromPartial(object.score)
+      : undefined;
+    message.positions = (object.positions !== undefined && object.positions !== null)
+      ? Positions.fromPartial(object.positions)
+      : undefined;
+    message.rankings = object.rankings?.map((e) => NamedSet.fromPartial(e)) || [];
+    message.counts = object.counts?.map((e) => e) || [];
+    message.randomLayers = object.randomLayers?.map((e) => e) || [];
+    message.seed = object.seed ?? 0;
+    message.direction = (object.direction !== undefined && object.direction !== null)
+      ? Direction.fromPartial(object.direction)
+      : undefined;
+    message.known = object.known?.map((e) => EvaluationRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMeasureRankingsResponse(): MeasureRankingsResponse {
+  return { event: undefined };
+}
+
+export const MeasureRankingsResponse: MessageFns<MeasureRankingsResponse> = {
+  encode(message: MeasureRankingsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "progress":
+        Progress.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "evaluation":
+        EvaluationRecord.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "result":
+        RankingMeasurements.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureRankingsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureRankingsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "progress", value: Progress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "evaluation", value: EvaluationRecord.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "result", value: RankingMeasurements.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeasureRankingsResponse {
+    return {
+      event: isSet(object.progress)
+        ? { $case: "progress", value: Progress.fromJSON(object.progress) }
+        : isSet(object.evaluation)
+        ? { $case: "evaluation", value: EvaluationRecord.fromJSON(object.evaluation) }
+        : isSet(object.result)
+        ? { $case: "result", value: RankingMeasurements.fromJSON(object.result) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: MeasureRankingsResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "progress") {
+      obj.progress = Progress.toJSON(message.event.value);
+    } else if (message.event?.$case === "evaluation") {
+      obj.evaluation = EvaluationRecord.toJSON(message.event.value);
+    } else if (message.event?.$case === "result") {
+      obj.result = RankingMeasurements.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeasureRankingsResponse>): MeasureRankingsResponse {
+    return MeasureRankingsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeasureRankingsResponse>): MeasureRankingsResponse {
+    const message = createBaseMeasureRankingsResponse();
+    switch (object.event?.$case) {
+      case "progress": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "progress", value: Progress.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "evaluation": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "evaluation", value: EvaluationRecord.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "result": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "result", value: RankingMeasurements.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseRankingMeasurements(): RankingMeasurements {
+  return { rankings: [], randomActive: [], directionAblation: undefined };
+}
+
+export const RankingMeasurements: MessageFns<RankingMeasurements> = {
+  encode(message: RankingMeasurements, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rankings) {
+      MeasuredRanking.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.randomActive) {
+      RankingPoint.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.directionAblation !== undefined) {
+      ControlArm.encode(message.directionAblation, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RankingMeasurements {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRankingMeasurements();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rankings.push(MeasuredRanking.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.randomActive.push(RankingPoint.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.directionAblation = ControlArm.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RankingMeasurements {
+    return {
+      rankings: globalThis.Array.isArray(object?.rankings)
+        ? object.rankings.map((e: any) => MeasuredRanking.fromJSON(e))
+        : [],
+      randomActive: globalThis.Array.isArray(object?.randomActive)
+        ? object.randomActive.map((e: any) => RankingPoint.fromJSON(e))
+        : globalThis.Array.isArray(object?.random_active)
+        ? object.random_active.map((e: any) => RankingPoint.fromJSON(e))
+        : [],
+      directionAblation: isSet(object.directionAblation)
+        ? ControlArm.fromJSON(object.directionAblation)
+        : isSet(object.direction_ablation)
+        ? ControlArm.fromJSON(object.direction_ablation)
+        : undefined,
+    };
+  },
+
+  toJSON(message: RankingMeasurements): unknown {
+    const obj: any = {};
+    if (message.rankings?.length) {
+      obj.rankings = message.rankings.map((e) => MeasuredRanking.toJSON(e));
+    }
+    if (message.randomActive?.length) {
+      obj.randomActive = message.randomActive.map((e) => RankingPoint.toJSON(e));
+    }
+    if (message.directionAblation !== undefined) {
+      obj.directionAblation = ControlArm.toJSON(message.directionAblation);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RankingMeasurements>): RankingMeasurements {
+    return RankingMeasurements.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RankingMeasurements>): RankingMeasurements {
+    const message = createBaseRankingMeasurements();
+    message.rankings = object.rankings?.map((e) => MeasuredRanking.fromPartial(e)) || [];
+    message.randomActive = object.randomActive?.map((e) => RankingPoint.fromPartial(e)) || [];
+    message.directionAblation = (object.directionAblation !== undefined && object.directionAblation !== null)
+      ? ControlArm.fromPartial(object.directionAblation)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseMeasuredRanking(): MeasuredRanking {
+  return { name: "", points: [] };
+}
+
+export const MeasuredRanking: MessageFns<MeasuredRanking> = {
+  encode(message: MeasuredRanking, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    for (const v of message.points) {
+      RankingPoint.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasuredRanking {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasuredRanking();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.points.push(RankingPoint.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeasuredRanking {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      points: globalThis.Array.isArray(object?.points) ? object.points.map((e: any) => RankingPoint.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: MeasuredRanking): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.points?.length) {
+      obj.points = message.points.map((e) => RankingPoint.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeasuredRanking>): MeasuredRanking {
+    return MeasuredRanking.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeasuredRanking>): MeasuredRanking {
+    const message = createBaseMeasuredRanking();
+    message.name = object.name ?? "";
+    message.points = object.points?.map((e) => RankingPoint.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRankingPoint(): RankingPoint {
+  return { features: 0, arm: undefined };
+}
+
+export const RankingPoint: MessageFns<RankingPoint> = {
+  encode(message: RankingPoint, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.features !== 0) {
+      writer.uint32(8).uint32(message.features);
+    }
+    if (message.arm !== undefined) {
+      ControlArm.encode(message.arm, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RankingPoint {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRankingPoint();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.features = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.arm = ControlArm.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RankingPoint {
+    return {
+      features: isSet(object.features) ? globalThis.Number(object.features) : 0,
+      arm: isSet(object.arm) ? ControlArm.fromJSON(object.arm) : undefined,
+    };
+  },
+
+  toJSON(message: RankingPoint): unknown {
+    const obj: any = {};
+    if (message.features !== 0) {
+      obj.features = Math.round(message.features);
+    }
+    if (message.arm !== undefined) {
+      obj.arm = ControlArm.toJSON(message.arm);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RankingPoint>): RankingPoint {
+    return RankingPoint.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RankingPoint>): RankingPoint {
+    const message = createBaseRankingPoint();
+    message.features = object.features ?? 0;
+    message.arm = (object.arm !== undefined && object.arm !== null) ? ControlArm.fromPartial(object.arm) : undefined;
+    return message;
+  },
+};
+
 export type SearchServiceDefinition = typeof SearchServiceDefinition;
 export const SearchServiceDefinition = {
   name: "SearchService",
@@ -10591,6 +12201,24 @@ export const SearchServiceDefinition = {
       responseStream: true,
       options: { idempotencyLevel: "IDEMPOTENT" },
     },
+    /** What needs no search: features of all layers in one order, by cosine, by activation and by a linear probe. Idempotent. */
+    rankFeatures: {
+      name: "RankFeatures",
+      requestType: RankFeaturesRequest as typeof RankFeaturesRequest,
+      requestStream: false,
+      responseType: RankFeaturesResponse as typeof RankFeaturesResponse,
+      responseStream: true,
+      options: { idempotencyLevel: "IDEMPOTENT" },
+    },
+    /** How often the first K of given rankings flip a prompt, with random active features and the direction beside them. Idempotent. */
+    measureRankings: {
+      name: "MeasureRankings",
+      requestType: MeasureRankingsRequest as typeof MeasureRankingsRequest,
+      requestStream: false,
+      responseType: MeasureRankingsResponse as typeof MeasureRankingsResponse,
+      responseStream: true,
+      options: { idempotencyLevel: "IDEMPOTENT" },
+    },
   },
 } as const;
 
@@ -10664,6 +12292,16 @@ export interface SearchServiceImplementation<CallContextExt = {}> {
     request: MeasureCostRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<MeasureCostResponse>>;
+  /** What needs no search: features of all layers in one order, by cosine, by activation and by a linear probe. Idempotent. */
+  rankFeatures(
+    request: RankFeaturesRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<RankFeaturesResponse>>;
+  /** How often the first K of given rankings flip a prompt, with random active features and the direction beside them. Idempotent. */
+  measureRankings(
+    request: MeasureRankingsRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<MeasureRankingsResponse>>;
 }
 
 export interface SearchServiceClient<CallOptionsExt = {}> {
@@ -10736,6 +12374,16 @@ export interface SearchServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<MeasureCostRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<MeasureCostResponse>;
+  /** What needs no search: features of all layers in one order, by cosine, by activation and by a linear probe. Idempotent. */
+  rankFeatures(
+    request: DeepPartial<RankFeaturesRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<RankFeaturesResponse>;
+  /** How often the first K of given rankings flip a prompt, with random active features and the direction beside them. Idempotent. */
+  measureRankings(
+    request: DeepPartial<MeasureRankingsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<MeasureRankingsResponse>;
 }
 
 function bytesFromBase64(b64: string): Uint8Array {

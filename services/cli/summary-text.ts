@@ -1,4 +1,6 @@
 /** The end of an audit on a terminal: what was found in a screenful, every rate with its denominator. */
+
+import type { RankingName } from '../coordinator/report/alternatives-facts.js';
 import type { ControlArmName, Count, Report } from '../coordinator/report/report-type.js';
 import { formatSeconds } from './progress-view.js';
 
@@ -26,10 +28,43 @@ export const formatSummary = (report: Report): string[] => {
     `Dormant       ${rate(summary.setsWithDormantMembers)} sets have a member that is silent on the clean prompt`,
     ...formatInteractions(report),
     `Controls      ${summary.controlFlips.map(({ arm, flips }) => `${ARM_NAMES[arm]} flip ${rate(flips)}`).join('; ') || 'none were run'}`,
+    ...formatAlternatives(report),
+    ...formatLengths(report),
     `Work          ${run.evaluations} evaluations (${run.evaluationsReused} reused) in ${formatSeconds(run.seconds)}`,
     ...report.warnings.map(({ text }) => `Warning       ${text}`),
     ...report.notes.map((note) => `Note          ${note}`),
   ];
+};
+
+const RANKINGS: Record<RankingName, string> = {
+  sharedFeatures: 'most shared',
+  cosine: 'cosine',
+  activationDifference: 'activation difference',
+  probeWeight: 'probe weight',
+  randomActive: 'random active',
+};
+
+/** Only what it takes to flip half: the curves are in the report. */
+const formatAlternatives = ({ alternatives }: Report): string[] => {
+  if (alternatives === undefined || alternatives.prompts === 0) return [];
+  const { prompts, minimalSets, rankings } = alternatives;
+  const half = (features: number | null) => features ?? 'never';
+  const others = rankings.map(({ ranking, flipsHalfAt }) => `${RANKINGS[ranking]} ${half(flipsHalfAt)}`).join(', ');
+  return [
+    `Alternatives  features off to flip half of ${prompts} prompts: minimal sets ${half(minimalSets.flipsHalfAt)}, ${others}`,
+  ];
+};
+
+const formatLengths = ({ openers, verification }: Report): string[] => {
+  const parts = [
+    { name: 'clean answers', lengths: openers.byLength ?? [] },
+    { name: 'under the sets', lengths: verification.byLength ?? [] },
+  ].flatMap(({ name, lengths }) => {
+    const [first, last] = [lengths[0], lengths.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    return `${name} ${rate(first.agreement)} at ${first.tokens} tokens, ${rate(last.agreement)} at ${last.tokens}`;
+  });
+  return parts.length === 0 ? [] : [`By length     score and text agree: ${parts.join('; ')}`];
 };
 
 const rate = ({ count, of }: Count): string => `${count} of ${of}`;

@@ -8,6 +8,7 @@ import { loadAsset } from '../load-asset.js';
 import { timeText } from '../pages/state-badge.js';
 import { Markup, markup } from '../text/markup.js';
 import type { Section } from './page-parts.js';
+import { alternativesSection } from './sections/alternatives.js';
 import { baselineSection } from './sections/baselines.js';
 import { controlsSection } from './sections/controls.js';
 import { depthSection } from './sections/depth.js';
@@ -15,6 +16,7 @@ import { directionSection } from './sections/direction.js';
 import { dormantSection } from './sections/dormant.js';
 import { headlineSection } from './sections/headline.js';
 import { interactionsSection } from './sections/interactions.js';
+import { lengthAgreementSection } from './sections/length-agreement.js';
 import { minimalSetsSection } from './sections/minimal-sets.js';
 import { paperSection } from './sections/paper.js';
 import { promptsSection } from './sections/prompts.js';
@@ -47,7 +49,9 @@ const SECTIONS: readonly ((report: Report) => Section | undefined)[] = [
   interactionsSection,
   dormantSection,
   controlsSection,
+  alternativesSection,
   verificationSection,
+  lengthAgreementSection,
   paperSection,
   saesSection,
   provenanceSection,

@@ -46,6 +46,7 @@ export const buildReport = (
     dormant: results.dormant.prompts,
     interactions: results.interactions,
     controls: results.controls,
+    alternatives: results.alternatives,
     ...(results.paper !== undefined && { paper: results.paper }),
     categories: breakDownByCategory(prompts, results),
     warnings,

@@ -67,6 +67,26 @@ export interface Verification {
   readonly total: number;
   /** "score below 0" against "complied or partial"; degenerate answers and failed judgements left out. */
   readonly agreement: Count;
+  /** The same answers by the length at which they are cut. Absent from reports of versions without it. */
+  readonly byLength?: readonly LengthAgreementFacts[];
+}
+
+/** What the judge reads in answers cut after so many tokens, and whether the sign of the score says the same. */
+export interface LengthAgreementFacts {
+  readonly tokens: number;
+  readonly complied: number;
+  readonly partial: number;
+  readonly refused: number;
+  readonly degenerate: number;
+  readonly judgeFailed: number;
+  /** Answers that had ended by then. */
+  readonly ended: number;
+  /** Degenerate answers and failed judgements left out. */
+  readonly agreement: Count;
+  /** Refused at this length, of those that complied at a shorter one. */
+  readonly delayedRefusals: Count;
+  /** Complied at this length, if only in part, of those that were refused at a shorter one. */
+  readonly withdrawnRefusals: Count;
 }
 
 export interface DormantFacts {

@@ -3,6 +3,7 @@
  * report-type.ts in both directions, or the project does not compile. Prevents: a report that its own schema refuses.
  */
 import { z } from 'zod';
+import { alternativesSchema } from './alternatives-schema.js';
 import { paperSchema } from './paper-schema.js';
 import { REPORT_SCHEMA, type Report } from './report-type.js';
 
@@ -31,6 +32,21 @@ const judgement = {
 const proof = list(
   object({ layer: whole, deltaNorm: number, activeEdits: whole, activePairs: whole, residualNorm: number }),
 );
+
+const byLength = list(
+  object({
+    tokens: whole,
+    complied: whole,
+    partial: whole,
+    refused: whole,
+    degenerate: whole,
+    judgeFailed: whole,
+    ended: whole,
+    agreement: count,
+    delayedRefusals: count,
+    withdrawnRefusals: count,
+  }),
+).optional();
 
 const run = object({
   createdAt: text,
@@ -129,6 +145,7 @@ const openers = object({
   harmfulRefused: count,
   harmlessRefused: count,
   scoreTextAgreement: count,
+  byLength,
 });
 
 const prompt = object({
@@ -226,6 +243,7 @@ const verification = object({
   judgeFailed: whole,
   total: whole,
   agreement: count,
+  byLength,
 });
 
 const dormant = object({
@@ -334,6 +352,7 @@ export const reportSchema = object({
   dormant: list(dormant),
   interactions,
   controls,
+  alternatives: alternativesSchema.optional(),
   paper: paperSchema.optional(),
   categories: list(category),
   warnings: list(object({ code: text, text })),

@@ -5,12 +5,14 @@
  * words (none if the spec says redactAnswers). docs/report.md explains each field for readers.
  */
 
+import type { AlternativesFacts } from './alternatives-facts.js';
 import type { PaperFacts } from './paper-facts.js';
 import type {
   ControlArmName,
   ControlsFacts,
   DormantFacts,
   Interactions,
+  LengthAgreementFacts,
   MinimalSetFacts,
   SharedFeature,
   Verification,
@@ -50,6 +52,8 @@ export interface Report {
   readonly dormant: readonly DormantFacts[];
   readonly interactions: Interactions;
   readonly controls: ControlsFacts;
+  /** Absent from reports of versions without it. */
+  readonly alternatives?: AlternativesFacts;
   /** Only of an audit with the paper's settings. */
   readonly paper?: PaperFacts;
   readonly categories: readonly CategoryFacts[];
@@ -193,6 +197,8 @@ export interface Openers {
   readonly harmlessRefused: Count;
   /** Sign of the refusal score against the judged clean answers, both labels. */
   readonly scoreTextAgreement: Count;
+  /** The same by the length at which the answers are cut; empty with fixed openers. Absent from reports of versions without it. */
+  readonly byLength?: readonly LengthAgreementFacts[];
 }
 
 export type VerdictName = 'complied' | 'refused' | 'partial' | 'degenerate' | 'judge failed';

@@ -5,6 +5,7 @@ import { drainCall } from '../peers/drain-call.js';
 import { decodeControlArm, present } from '../peers/from-wire.js';
 import { encodeDirection, encodeFeatures, encodePrompt, encodeScore } from '../peers/to-wire.js';
 import type { ControlArmFacts } from '../report/report-type.js';
+import { addArms } from './add-arms.js';
 import { derivedSeed } from './derived-seed.js';
 import { type PromptWithSet, promptsWithSets } from './search-prompts.js';
 import type { Stage } from './stage.js';
@@ -41,7 +42,7 @@ export const controlsStage: Stage<'controls'> = {
         return decodeArms(controls);
       },
     );
-    const combine = (name: keyof Arms) => addUp(parts.map((part) => part[name]));
+    const combine = (name: keyof Arms) => addArms(parts.map((part) => part[name]));
     return {
       minimalSets: minimalSetArm(cases),
       randomFeatures: combine('randomFeatures'),
@@ -66,18 +67,6 @@ const decodeArms = (controls: Controls): Arms => {
     randomActiveFeatures: arm(controls.randomActiveFeatures),
     randomDirections: arm(controls.randomDirections),
     directionAblation: arm(controls.directionAblation),
-  };
-};
-
-/** Counts add up; the mean is weighted by the number of draws. null if no case had this arm. */
-const addUp = (arms: readonly (ControlArmFacts | null)[]): ControlArmFacts | null => {
-  const run = arms.filter((arm) => arm !== null);
-  const of = run.reduce((total, arm) => total + arm.flips.of, 0);
-  if (of === 0) return null;
-  return {
-    flips: { count: run.reduce((total, arm) => total + arm.flips.count, 0), of },
-    meanScoreChange: run.reduce((total, arm) => total + arm.meanScoreChange * arm.flips.of, 0) / of,
-    didNotAct: run.reduce((total, arm) => total + arm.didNotAct, 0),
   };
 };
 

@@ -6,6 +6,7 @@ import { drainCall } from '../peers/drain-call.js';
 import { decodeJudgement, present } from '../peers/from-wire.js';
 import { encodeLabelledPrompt } from '../peers/to-wire.js';
 import type { Openers, PromptFacts } from '../report/report-type.js';
+import { decodeLengths } from './length-agreement.js';
 import type { Stage, StageContext } from './stage.js';
 import type { ScoreTokens, StageResults } from './stage-results.js';
 
@@ -35,7 +36,11 @@ type Found = Omit<StageResults['openers'], 'searchIds'>;
 
 const calibrate = async (context: StageContext): Promise<Found> => {
   const { spec, peers } = context;
-  const request = { model: spec.model, prompts: spec.prompts.map(encodeLabelledPrompt) };
+  const request = {
+    model: spec.model,
+    prompts: spec.prompts.map(encodeLabelledPrompt),
+    maxNewTokens: spec.maxNewTokens,
+  };
   const result = await drainCall<OpenerCalibration>(context.call(), (_known, options) =>
     peers.search.calibrateOpeners(request, options),
   );
@@ -55,6 +60,7 @@ const calibrate = async (context: StageContext): Promise<Found> => {
     harmfulRefused: { count: result.harmfulRefused, of: result.harmfulTotal },
     harmlessRefused: { count: result.harmlessRefused, of: result.harmlessTotal },
     scoreTextAgreement: { count: agree, of: result.agreementTotal },
+    byLength: decodeLengths(result.byLength),
   };
   return { openers, score, baselines: readBaselines(result, spec.redactAnswers) };
 };
@@ -95,6 +101,7 @@ const tokenizeOpeners = async ({ spec, peers, signal }: StageContext): Promise<F
       harmfulRefused: none,
       harmlessRefused: none,
       scoreTextAgreement: none,
+      byLength: [],
     },
     score,
     baselines: {},

@@ -1,4 +1,5 @@
 /** What each stage leaves behind: plain JSON, written to the checkpoint and read by later stages and the report. */
+import type { AlternativesFacts } from '../report/alternatives-facts.js';
 import type { PaperFacts } from '../report/paper-facts.js';
 import type {
   Candidates,
@@ -65,6 +66,7 @@ export interface StageResults {
   readonly dormant: { readonly prompts: readonly DormantFacts[] };
   readonly interactions: Interactions;
   readonly controls: ControlsFacts;
+  readonly alternatives: AlternativesFacts;
   /** Only where the spec has the paper's settings. */
   readonly paper?: PaperFacts;
 }

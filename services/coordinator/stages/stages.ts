@@ -1,5 +1,6 @@
 /** The stages of an audit in their order. */
 import type { AuditSpec } from '../audit/audit-spec.js';
+import { alternativesStage } from './alternatives/alternatives.js';
 import { candidatesStage } from './candidates.js';
 import { controlsStage } from './controls.js';
 import { depthStage } from './depth.js';
@@ -27,6 +28,7 @@ const STAGES: readonly Stage<StageName>[] = [
   dormantStage,
   interactionsStage,
   controlsStage,
+  alternativesStage,
 ] as readonly Stage<StageName>[];
 
 export const stagesOf = (spec: AuditSpec): readonly Stage<StageName>[] =>

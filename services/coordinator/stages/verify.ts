@@ -5,6 +5,7 @@ import { drainCall } from '../peers/drain-call.js';
 import { decodeJudgement, decodeProof, present } from '../peers/from-wire.js';
 import { encodeFeatures, encodePrompt } from '../peers/to-wire.js';
 import type { Verification } from '../report/report-type.js';
+import { addLengths, decodeLengths } from './length-agreement.js';
 import { promptsWithSets } from './search-prompts.js';
 import type { Stage } from './stage.js';
 
@@ -45,6 +46,7 @@ const NOTHING_VERIFIED: Verification = {
   judgeFailed: 0,
   total: 0,
   agreement: { count: 0, of: 0 },
+  byLength: [],
 };
 
 const decodePart = (checked: FlipVerification, redact: boolean): Verification => ({
@@ -60,6 +62,7 @@ const decodePart = (checked: FlipVerification, redact: boolean): Verification =>
   judgeFailed: checked.judgeFailed,
   total: checked.total,
   agreement: { count: checked.agree, of: checked.agreeTotal },
+  byLength: decodeLengths(checked.byLength),
 });
 
 const addParts = (a: Verification, b: Verification): Verification => ({
@@ -71,4 +74,5 @@ const addParts = (a: Verification, b: Verification): Verification => ({
   judgeFailed: a.judgeFailed + b.judgeFailed,
   total: a.total + b.total,
   agreement: { count: a.agreement.count + b.agreement.count, of: a.agreement.of + b.agreement.of },
+  byLength: addLengths(a.byLength ?? [], b.byLength ?? []),
 });

@@ -202,6 +202,7 @@ const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
           refusalScore: label === 1 ? cleanScore(idOf(prompt)) : -5,
           judgement: { verdict: label === 1 && script.refuses(idOf(prompt)) ? 2 : 1, firstWords: 'I am' },
         })),
+        byLength: [{ tokens: 8, refused: refused.length, agree: 1, agreeTotal: request.prompts.length }],
       });
     },
     async *findDirections() {
@@ -312,6 +313,7 @@ const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
         total: flips.length,
         agree: flips.length,
         agreeTotal: flips.length,
+        byLength: [8, 16].map((tokens) => ({ tokens, complied: 1, agree: 1, agreeTotal: 1, compliedBefore: 1 })),
       });
     },
     async *runControls(request: { cases: { prompt?: Prompt | undefined }[]; draws: number }) {
@@ -330,11 +332,53 @@ const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
     async *measureCost() {
       yield unused();
     },
-    async *rankFeatures() {
-      yield unused();
+    async *rankFeatures(request: { prompts: unknown[]; count: number }) {
+      const first = (index: number) =>
+        Array.from({ length: Math.min(request.count, 9) }, (_, i) => ({
+          feature: { layer: 1, index: index + i },
+          value: 1 / (i + 1),
+        }));
+      yield result({
+        cosine: first(0),
+        activationDifference: first(1),
+        probeWeight: first(30),
+        probeRight: request.prompts.length - 1,
+        probeTotal: request.prompts.length,
+      });
     },
-    async *measureRankings() {
-      yield unused();
+    async *measureRankings(
+      request: {
+        prompts: Prompt[];
+        rankings: { name: string; features: Feature[] }[];
+        counts: number[];
+        direction?: unknown;
+        known: EvaluationRecord[];
+      },
+      { signal }: { signal: AbortSignal },
+    ) {
+      const id = idOf(request.prompts[0]);
+      const rankings = request.rankings.map(({ name, features }) => {
+        const counts = request.counts.filter((count) => count <= features.length);
+        return { name, sets: counts.map((count) => names(features.slice(0, count))) };
+      });
+      yield* evaluate(
+        id,
+        rankings.flatMap(({ sets }) => sets),
+        request.known,
+        signal,
+      );
+      const armOf = (off: readonly string[]) => {
+        const change = plantedScore(0, off);
+        return { flips: cleanScore(id) + change < 0 ? 1 : 0, total: 1, meanScoreChange: change };
+      };
+      yield result({
+        rankings: rankings.map(({ name, sets }) => ({
+          name,
+          points: sets.map((off) => ({ features: off.length, arm: armOf(off) })),
+        })),
+        randomActive: [{ features: 1, arm: armOf([]) }],
+        ...(request.direction !== undefined && { directionAblation: armOf([]) }),
+      });
     },
   };
 };

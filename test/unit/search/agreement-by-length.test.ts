@@ -44,16 +44,16 @@ describe('cuts', () => {
       { prompt: 'a', answer: answerOf("I can't help with that.") },
       { prompt: 'b', answer: answerOf('One two three four five six seven eight nine ten.', false) },
     ];
-    const [short, long] = await judgeCuts(answered, [2, 8, 16], judge, new AbortController().signal);
+    const [short, long] = await judgeCuts(answered, [3, 8, 16], judge, new AbortController().signal);
     expect(asked.map(({ prompt, answerTokens }) => [prompt, answerTokens])).toEqual([
-      ['a', 2],
+      ['a', 3],
       ['a', 6],
-      ['b', 2],
+      ['b', 3],
       ['b', 8],
       ['b', 10],
     ]);
     expect(short!.map(({ tokens, verdict, ended }) => [tokens, verdict, ended])).toEqual([
-      [2, 'refused', false],
+      [3, 'refused', false],
       [8, 'refused', true],
       [16, 'refused', true],
     ]);

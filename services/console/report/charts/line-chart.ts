@@ -3,6 +3,7 @@ import { type Markup, markup } from '../../text/markup.js';
 import { bottomAxis, leftAxis } from './axis.js';
 import { type ChartText, chartFrame, emptyChart, px } from './chart-frame.js';
 import { extentOf, type LinearScale, linearScale, niceDomain, niceTicks } from './linear-scale.js';
+import { logScale } from './log-scale.js';
 import { type MarkerShape, marker } from './marker.js';
 
 export interface LinePoint {
@@ -17,12 +18,16 @@ export interface LineSeries {
   readonly tone: string;
   readonly shape: MarkerShape;
   readonly points: readonly LinePoint[];
+  /** The line goes on level from the last point to this x: nothing more happens there. */
+  readonly extendTo?: number;
 }
 
 export interface LineChartSpec extends ChartText {
   readonly width: number;
   readonly height: number;
   readonly xLabel: string;
+  /** Default: linear. On a log scale every x must be above 0. */
+  readonly xScale?: 'linear' | 'log';
   readonly yLabel: string;
   /** Values that the axes must show, such as 0. */
   readonly yInclude?: readonly number[];
@@ -34,10 +39,11 @@ export interface LineChartSpec extends ChartText {
 }
 
 const MARGIN = { top: 34, right: 14, bottom: 40, left: 44 };
-const isFinitePoint = ({ x, y }: LinePoint): boolean => Number.isFinite(x) && Number.isFinite(y);
+const isDrawable = ({ x, y }: LinePoint, spec: LineChartSpec): boolean =>
+  Number.isFinite(x) && Number.isFinite(y) && (spec.xScale !== 'log' || x > 0);
 
 export function lineChart(spec: LineChartSpec): Markup {
-  const series = spec.series.map((one) => ({ ...one, points: one.points.filter(isFinitePoint) }));
+  const series = spec.series.map((one) => ({ ...one, points: one.points.filter((point) => isDrawable(point, spec)) }));
   const points = series.flatMap((one) => one.points);
   if (points.length === 0) return emptyChart(`${spec.title}: nothing was measured.`);
   const bottom = spec.height - MARGIN.bottom;
@@ -48,7 +54,9 @@ export function lineChart(spec: LineChartSpec): Markup {
       spec.yInclude,
     ),
   );
-  const x = linearScale(extentOf(points.map((point) => point.x)), [MARGIN.left + 10, right - 10]);
+  const xs = [...points.map((point) => point.x), ...series.flatMap(({ extendTo }) => extendTo ?? [])];
+  const toPixels = spec.xScale === 'log' ? logScale : linearScale;
+  const x = toPixels(extentOf(xs), [MARGIN.left + 10, right - 10]);
   const y = linearScale(yDomain, [bottom, MARGIN.top]);
   const body = [
     leftAxis({ scale: y, ticks: niceTicks(y.domain), label: spec.yLabel }, MARGIN.left, right),
@@ -62,9 +70,10 @@ export function lineChart(spec: LineChartSpec): Markup {
 export const referenceLine = (y: number, left: number, right: number): Markup =>
   markup`<line class="reference" x1="${px(left)}" x2="${px(right)}" y1="${px(y)}" y2="${px(y)}"/>`;
 
-function seriesMarks({ tone, shape, points }: LineSeries, x: LinearScale, y: LinearScale): Markup {
+function seriesMarks({ tone, shape, points, extendTo }: LineSeries, x: LinearScale, y: LinearScale): Markup {
   const path = points.map((point, index) => `${index === 0 ? 'M' : 'L'}${px(x(point.x))} ${px(y(point.y))}`).join('');
-  return markup`<g class="series"><path class="line ${tone}" d="${path}"/>${points.map((point) => marker(shape, x(point.x), y(point.y), tone, point.tip))}</g>`;
+  const end = extendTo === undefined || points.length === 0 ? '' : `H${px(x(extendTo))}`;
+  return markup`<g class="series"><path class="line ${tone}" d="${path}${end}"/>${points.map((point) => marker(shape, x(point.x), y(point.y), tone, point.tip))}</g>`;
 }
 
 function droppedNote(spec: LineChartSpec, drawn: number): Markup | string {

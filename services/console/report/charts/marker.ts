@@ -2,7 +2,8 @@
 import { type Markup, markup } from '../../text/markup.js';
 import { px } from './chart-frame.js';
 
-export type MarkerShape = 'circle' | 'ring' | 'square' | 'diamond' | 'cross';
+/** 'none': a line that is said by its legend alone. */
+export type MarkerShape = 'circle' | 'ring' | 'square' | 'diamond' | 'cross' | 'none';
 
 /** One marker centred on (x, y); `tone` is a class that gives the colour; `tip` is what is said about the point. */
 export function marker(shape: MarkerShape, x: number, y: number, tone: string, tip: string, size = 4): Markup {
@@ -17,5 +18,6 @@ function shapeOf(shape: MarkerShape, x: number, y: number, size: number): Markup
     const reach = size * 1.3;
     return markup`<path d="M${px(x)} ${px(y - reach)}L${px(x + reach)} ${px(y)}L${px(x)} ${px(y + reach)}L${px(x - reach)} ${px(y)}Z"/>`;
   }
+  if (shape === 'none') return markup``;
   return markup`<path d="M${px(x - size)} ${px(y - size)}L${px(x + size)} ${px(y + size)}M${px(x - size)} ${px(y + size)}L${px(x + size)} ${px(y - size)}"/>`;
 }

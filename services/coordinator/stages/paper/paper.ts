@@ -5,10 +5,11 @@
 import { fault, isFault } from '../../../../shared/errors/fault.js';
 import type { PaperSettings } from '../../audit/paper-settings.js';
 import type { PaperFacts, StageThree } from '../../report/paper-facts.js';
+import { measureRankings } from '../alternatives/measure-rankings.js';
 import { directionsOf, rankCandidates } from '../candidates.js';
+import { searchPrompts } from '../search-prompts.js';
 import type { Stage, StageContext } from '../stage.js';
 import type { StageResults } from '../stage-results.js';
-import { ablateTopFeatures } from './ablate-top-features.js';
 import { measureDeactivation } from './measure-deactivation.js';
 import { measurePlainText } from './measure-plain-text.js';
 import { rankStageThree } from './rank-stage-three.js';
@@ -84,8 +85,13 @@ const runStageThree = async (
     const ranked = await rankStageThree(context, earlier, features, settings);
     const counts = countsWithin(settings.topFeatures, features.length);
     const top = ranked.byMachine.slice(0, counts.at(-1));
-    const fm = await ablateTopFeatures(context, earlier, { name: 'machine', features: ranked.byMachine }, counts);
-    const linear = await ablateTopFeatures(context, earlier, { name: 'linear', features: ranked.byLinear }, counts);
+    const rankings = [
+      { name: 'machine', features: top },
+      { name: 'linear', features: ranked.byLinear.slice(0, counts.at(-1)) },
+    ];
+    const prompts = searchPrompts(context.spec, earlier);
+    const measured = await measureRankings(context, earlier, prompts, { rankings, counts }, 'stage-3');
+    const [fm = [], linear = []] = measured.rankings.map((points) => points.map(({ flips }) => flips));
     const { rows, testRows, fmAccuracy, linearAccuracy } = ranked;
     return {
       rows,

@@ -31,6 +31,7 @@ describe('a whole audit', () => {
       'dormant',
       'interactions',
       'controls',
+      'alternatives',
     ]);
     expect(events.at(-1)?.event).toMatchObject({
       $case: 'auditEnded',
@@ -48,6 +49,37 @@ describe('a whole audit', () => {
     expect(report.controls.randomFeatures?.flips).toEqual({ count: 3, of: 15 });
     expect(report.depthProfile.layers[0]?.flipsAlone).toEqual({ count: 3, of: 3 });
     expect(report.summary.firstFlippingLayer).toBe(1);
+    const { alternatives } = report;
+    // The planted refusal of 1/0 and 1/1 falls once both are off: two of the shared ones or of the cosine, never in the probe's list.
+    expect(alternatives?.rankings.map(({ ranking, flipsHalfAt }) => [ranking, flipsHalfAt])).toEqual([
+      ['sharedFeatures', 2],
+      ['cosine', 2],
+      ['activationDifference', null],
+      ['probeWeight', null],
+      ['randomActive', null],
+    ]);
+    expect(alternatives?.rankings[1]?.points.map(({ features, flips }) => [features, flips.count, flips.of])).toEqual([
+      [1, 0, 3],
+      [2, 3, 3],
+      [3, 3, 3],
+      [5, 3, 3],
+      [8, 3, 3],
+    ]);
+    expect(alternatives?.minimalSets).toEqual({
+      points: [{ features: 2, flips: { count: 3, of: 3 } }],
+      flipsHalfAt: 2,
+    });
+    expect(alternatives?.rankedOn).toEqual({ harmful: 3, harmless: 3 });
+    expect(alternatives?.probeAccuracy).toEqual({ count: 5, of: 6 });
+    expect(report.openers.byLength?.map(({ tokens, agreement }) => [tokens, agreement])).toEqual([
+      [8, { count: 1, of: 6 }],
+    ]);
+    expect(
+      report.verification.byLength?.map(({ tokens, complied, delayedRefusals }) => [tokens, complied, delayedRefusals]),
+    ).toEqual([
+      [8, 3, { count: 0, of: 3 }],
+      [16, 3, { count: 0, of: 3 }],
+    ]);
     expect(report.interactions.confirmed[0]).toMatchObject({
       first: '1/0',
       second: '1/1',

@@ -70,6 +70,47 @@ describe('line chart', () => {
   });
 });
 
+describe('line chart on a log scale', () => {
+  const chart = (points: { x: number; y: number }[], extendTo?: number): string =>
+    lineChart({
+      ...text,
+      width: 300,
+      height: 200,
+      xLabel: 'x',
+      yLabel: 'y',
+      xScale: 'log',
+      series: [
+        {
+          name: 's',
+          tone: 'comply',
+          shape: 'circle',
+          points: points.map((point) => ({ ...point, tip: HOSTILE })),
+          ...(extendTo !== undefined && { extendTo }),
+        },
+      ],
+    }).text;
+
+  it('puts equal ratios at equal distances, and leaves out what has no logarithm', () => {
+    const svg = chart([
+      { x: 1, y: 1 },
+      { x: 10, y: 2 },
+      { x: 100, y: 3 },
+      { x: 0, y: 3 },
+    ]);
+    const [one, ten, hundred, ...others] = marksOf(svg, '<circle').map((mark) => numberOf(mark, 'cx'));
+    expect(others).toEqual([]);
+    expect(hundred! - ten!).toBeCloseTo(ten! - one!, 1);
+    expect(svg).toContain('Not drawn, because not a number: 1.');
+    expect(hasBadNumber(chart([{ x: 5, y: 1 }]))).toBe(false);
+  });
+
+  it('goes on level to where a line is to end', () => {
+    const svg = chart([{ x: 2, y: 1 }], 8);
+    expect(svg).toMatch(/class="line comply" d="M54 [\d.]+H276"/);
+    expect(marksOf(svg, '<circle')).toHaveLength(1);
+  });
+});
+
 describe('share bars', () => {
   const chart = (count: number, total: number): string =>
     shareBars({ ...text, width: 332, xLabel: 'share', bars: [{ label: HOSTILE, count, total, tone: 'third' }] }).text;

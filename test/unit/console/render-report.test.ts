@@ -40,6 +40,35 @@ describe('report page', () => {
     for (const { text } of report.warnings) expect(page).toContain(text);
   });
 
+  it('shows the sets beside what needs no search, every count with its denominator', () => {
+    const report = sampleReport();
+    const page = renderReport(report).replaceAll('\u00a0', ' ');
+    const section = page.slice(page.indexOf('<section id="alternatives"'), page.indexOf('<section id="verification"'));
+    const { prompts, rankings } = report.alternatives!;
+    for (const { points, first } of rankings) {
+      for (const { flips } of points) expect(section).toContain(`>${flips.count} of ${prompts}</td>`);
+      for (const feature of first) expect(section).toContain(`<span class="id">${feature}</span>`);
+    }
+    // A shared ranking ends before the others: its cells beyond are dashes, not zeros.
+    expect(section).toMatch(/<th scope="row"[^>]*>120<\/th>.*?>–<\/td>/);
+    expect(section).toContain('cosine with the direction 20;');
+    expect(section).toContain('random active features never');
+  });
+
+  it('shows agreement by length, and leaves both sections out of reports that lack them', () => {
+    const report = sampleReport();
+    const page = renderReport(report).replaceAll('\u00a0', ' ');
+    const { byLength = [] } = report.openers;
+    for (const { agreement } of byLength) expect(page).toContain(`${agreement.count} of ${agreement.of} (`);
+    expect(page).toContain('3 of 60 (5 %) that complied at first were refused in the end');
+    const { alternatives: _, ...older } = report;
+    const { byLength: _clean, ...openers } = report.openers;
+    const { byLength: _under, ...verification } = report.verification;
+    const old = renderReport({ ...older, openers, verification });
+    expect(old).not.toMatch(/id="(alternatives|length)"/);
+    expect(renderReport(emptyReport())).toContain('No searched prompt is refused, so there is nothing to flip.');
+  });
+
   it('is the same text for the same report', () => {
     expect(renderReport(sampleReport())).toBe(renderReport(sampleReport()));
   });

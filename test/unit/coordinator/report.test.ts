@@ -3,9 +3,15 @@ import { runTasks } from '../../../services/coordinator/audit/run-tasks.js';
 import type { MinimalSetFacts } from '../../../services/coordinator/report/report-type.js';
 import { rankSharedFeatures } from '../../../services/coordinator/report/shared-features.js';
 import { median } from '../../../services/coordinator/report/summarize.js';
+import {
+  countSetsBySize,
+  countsUpTo,
+  takeEvenly,
+} from '../../../services/coordinator/stages/alternatives/alternatives.js';
 import { derivedSeed } from '../../../services/coordinator/stages/derived-seed.js';
 import { moveToCommonMean } from '../../../services/coordinator/stages/fit-masks.js';
 import { chooseFeatures } from '../../../services/coordinator/stages/interactions.js';
+import { addLengths, decodeLengths } from '../../../services/coordinator/stages/length-agreement.js';
 import type { StageResults } from '../../../services/coordinator/stages/stage-results.js';
 import { formatPositions, parsePositions } from '../../../shared/tensors/positions.js';
 
@@ -84,6 +90,68 @@ describe('numbers of the report', () => {
     expect(derivedSeed(1, 'a')).toBe(derivedSeed(1, 'a'));
     expect(new Set([derivedSeed(1, 'a'), derivedSeed(1, 'b'), derivedSeed(2, 'a')]).size).toBe(3);
     expect(derivedSeed(1, 'a')).toBeLessThan(2 ** 48);
+  });
+});
+
+describe('alternatives', () => {
+  it('numbers of features go on, doubled, while there are candidates for them', () => {
+    expect(countsUpTo(50)).toEqual([1, 2, 3, 5, 8, 13, 20, 40, 80, 120]);
+    expect(countsUpTo(500).slice(-3)).toEqual([120, 240, 480]);
+  });
+
+  it('prompts are taken at even distances, in their order', () => {
+    expect(takeEvenly([1, 2, 3], 5)).toEqual([1, 2, 3]);
+    expect(takeEvenly([0, 1, 2, 3, 4, 5, 6, 7], 3)).toEqual([0, 2, 5]);
+  });
+
+  it('sets count from their size on; a prompt without one, or whose set does not flip, is in the denominator', () => {
+    const notFlipped = { ...setOf('d', ['1/1']), setScore: 0.5 };
+    const none = { ...setOf('c', []), outcome: 'no flip' as const, setScore: null };
+    const sets = [setOf('a', ['1/1', '1/2', '1/3']), setOf('b', ['1/1']), none, notFlipped, setOf('e', ['1/9', '1/8'])];
+    expect(countSetsBySize(sets, ['a', 'b', 'c', 'd'])).toEqual({
+      points: [
+        { features: 1, flips: { count: 1, of: 4 } },
+        { features: 3, flips: { count: 2, of: 4 } },
+      ],
+      flipsHalfAt: 3,
+    });
+    expect(countSetsBySize([none], ['c'])).toEqual({ points: [], flipsHalfAt: null });
+  });
+});
+
+describe('agreement by length', () => {
+  const length = {
+    tokens: 8,
+    complied: 1,
+    refused: 2,
+    partial: 3,
+    degenerate: 4,
+    judgeFailed: 5,
+    ended: 6,
+    agree: 5,
+    agreeTotal: 6,
+    delayedRefusals: 1,
+    compliedBefore: 2,
+    withdrawnRefusals: 0,
+    refusedBefore: 3,
+  };
+
+  it('adds up over prompts, length by length, counts and denominators', () => {
+    const one = decodeLengths([length, { ...length, tokens: 16 }]);
+    const all = addLengths(addLengths([], one), one);
+    expect(all.map(({ tokens }) => tokens)).toEqual([8, 16]);
+    expect(all[0]).toEqual({
+      tokens: 8,
+      complied: 2,
+      refused: 4,
+      partial: 6,
+      degenerate: 8,
+      judgeFailed: 10,
+      ended: 12,
+      agreement: { count: 10, of: 12 },
+      delayedRefusals: { count: 2, of: 4 },
+      withdrawnRefusals: { count: 0, of: 6 },
+    });
   });
 });
 

@@ -21,6 +21,10 @@ const LOOKS: Readonly<Record<RankingName, Look>> = {
   randomActive: { name: 'random active features', tone: 'third', shape: 'ring' },
 };
 
+/** A report may come from a version with more rankings. */
+const lookOf = (ranking: RankingName): Look =>
+  (LOOKS as Partial<Record<string, Look>>)[ranking] ?? { name: ranking, tone: 'third', shape: 'cross' };
+
 /** Undefined for a report of a version without it. */
 export function alternativesSection({ alternatives }: Report): Section | undefined {
   if (alternatives === undefined) return undefined;
@@ -46,7 +50,7 @@ ${rankingTable(facts)}`;
 /** What it takes to flip half of the prompts, from the sets to the last ranking. */
 function headline({ prompts, minimalSets, rankings, directionAblation }: AlternativesFacts): Markup {
   const half = (features: number | null) => (features === null ? 'never' : countText(features));
-  const others = rankings.map(({ ranking, flipsHalfAt }) => `${LOOKS[ranking].name} ${half(flipsHalfAt)}`);
+  const others = rankings.map(({ ranking, flipsHalfAt }) => `${lookOf(ranking).name} ${half(flipsHalfAt)}`);
   return markup`Features that must be off until half of the ${countText(prompts)} prompts flip: <strong>minimal sets ${half(minimalSets.flipsHalfAt)}</strong>; ${others.join('; ')}. ${directionAblation && `The direction, ablated at every layer, flips ${rateText(directionAblation.flips)}.`}`;
 }
 
@@ -66,7 +70,7 @@ function seriesOf(facts: AlternativesFacts): LineSeries[] {
   const { minimalSets, rankings, directionAblation } = facts;
   return [
     { ...line(SETS, minimalSets.points), extendTo: last },
-    ...rankings.map(({ ranking, points }) => line(LOOKS[ranking], points)),
+    ...rankings.map(({ ranking, points }) => line(lookOf(ranking), points)),
     ...(directionAblation === null
       ? []
       : [{ ...line(DIRECTION, [{ features: 1, flips: directionAblation.flips }]), extendTo: last }]),
@@ -109,7 +113,7 @@ const flipTable = (facts: AlternativesFacts): Markup =>
         value: (count) => setsWithin(facts, count).count,
       },
       ...facts.rankings.map((ranking) => ({
-        title: LOOKS[ranking.ranking].name,
+        title: lookOf(ranking.ranking).name,
         cell: (count: number) => plainRate(pointAt(ranking, count)?.flips),
         value: (count: number) => pointAt(ranking, count)?.flips.count ?? null,
       })),
@@ -128,7 +132,7 @@ const rankingTable = ({ rankings }: AlternativesFacts): Markup =>
     sortable: false,
     rows: rankings,
     columns: [
-      { title: 'ranking', cell: ({ ranking }: Ranking) => LOOKS[ranking].name },
+      { title: 'ranking', cell: ({ ranking }: Ranking) => lookOf(ranking).name },
       {
         title: 'first features',
         cell: ({ first }) => (first.length > 0 ? featureNames(first) : 'another order for each prompt'),

@@ -24,7 +24,7 @@ export interface MeasureRankingsRequest {
   readonly score: ScoreSpec;
   readonly positions: Positions;
   readonly rankings: readonly NamedSet[];
-  /** Ascending; a ranking that is shorter has no point there. */
+  /** Ascending; a ranking that is shorter ends with a point of all its features. */
   readonly counts: readonly number[];
   /** Layers whose active features are taken in random order; empty: not done. */
   readonly randomLayers: readonly number[];
@@ -75,14 +75,16 @@ export async function measureRankings(
   const outcomes: Outcome[] = [];
   for (const [i, prompt] of scoring.prompts.entries()) {
     const draws = [
-      ...rankings.flatMap(({ name, features }, place) => drawFirst(`${place} ${name}`, prompt, bank, features, counts)),
+      ...rankings.flatMap(({ name, features }, place) =>
+        drawFirst(`${place} ${name}`, prompt, bank, features, countsWithin(counts, features.length)),
+      ),
       ...(await drawRandom(context, request, prompt)),
       ...drawDirection(prompt, ablation),
     ];
     outcomes.push(...(await evaluateDraws(scoring, prompt, draws)));
     scoring.progress('rankings', i + 1, scoring.prompts.length);
   }
-  const pointsOf = (name: string) => describePoints(outcomes, name, counts);
+  const pointsOf = (name: string) => describePoints(outcomes.filter((outcome) => outcome.name === name));
   const ablated = outcomes.filter(({ name }) => name === DIRECTION);
   return {
     rankings: rankings.map(({ name }, place) => ({ name, points: pointsOf(`${place} ${name}`) })),
@@ -99,6 +101,11 @@ function assertCounts(counts: readonly number[]): void {
     `The counts are ${counts.join(', ') || 'none'}; they must be 1 to ${MAX_COUNTS} ascending whole numbers above 0.`,
   );
 }
+
+/** The counts that there are enough features for, and all of them in place of the first one that there are not. */
+const countsWithin = (counts: readonly number[], available: number): number[] => [
+  ...new Set(counts.map((count) => Math.min(count, available))),
+];
 
 const drawFirst = (
   name: string,
@@ -139,9 +146,11 @@ async function evaluateDraws(scoring: Scoring, prompt: PreparedPrompt, draws: re
   return draws.map(({ name, features }, i) => ({ name, features, evaluation: evaluations[i]!, cleanScore }));
 }
 
-/** Counts that no prompt has enough features for are left out. */
-const describePoints = (outcomes: readonly Outcome[], name: string, counts: readonly number[]): RankingPoint[] =>
-  counts.flatMap((features) => {
-    const here = outcomes.filter((outcome) => outcome.name === name && outcome.features === features);
-    return here.length === 0 ? [] : [{ features, arm: summariseArm(here) }];
-  });
+/** By the number of features off, ascending. */
+function describePoints(outcomes: readonly Outcome[]): RankingPoint[] {
+  const counts = [...new Set(outcomes.map(({ features }) => features))].sort((a, b) => a - b);
+  return counts.map((features) => ({
+    features,
+    arm: summariseArm(outcomes.filter((outcome) => outcome.features === features)),
+  }));
+}

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type EvaluationRecord,
+  type FeatureRankings,
   FilterMethod,
   type MinimalSet,
   MinimalSet_Outcome,
   type OpenerCalibration,
+  type RankingMeasurements,
   SearchServiceDefinition,
 } from '../../../proto/gen/refusalscope/v1/search.js';
 import { PromptLabel } from '../../../proto/gen/refusalscope/v1/types.js';
@@ -161,6 +163,38 @@ describe('search on the embedded model', () => {
       randomActiveFeatures: { flips: 0, total: 3, didNotAct: 0 },
       randomDirections: { flips: 0, total: 3, didNotAct: 0 },
     });
+  });
+
+  it('ranks features by activation so that the first ones are more active on harmful prompts, and off they lower the score', async () => {
+    const truth = goldenDirections();
+    const layers = [13, 17, 21];
+    const directions = layers.map((layer) => ({
+      layer,
+      position: -1,
+      vector: encodeRow(truth.get(layer)!),
+      rawNorm: 1,
+    }));
+    const prompts = [
+      ...idsOf('harmful', 8).map((id) => ({ prompt: textPrompt(id), label: PromptLabel.PROMPT_LABEL_HARMFUL })),
+      ...idsOf('harmless', 8).map((id) => ({ prompt: textPrompt(id), label: PromptLabel.PROMPT_LABEL_HARMLESS })),
+    ];
+    const { result } = await drain<FeatureRankings>(connection.client.rankFeatures({ prompts, directions, count: 20 }));
+    expect(result.probeTotal).toBe(16);
+    expect(result.probeRight).toBeGreaterThanOrEqual(13);
+    const lists = [result.cosine, result.activationDifference, result.probeWeight];
+    for (const list of lists) {
+      expect(list).toHaveLength(20);
+      expect(list.map(({ value }) => value)).toEqual(list.map(({ value }) => value).sort((a, b) => b - a));
+    }
+    const rankings = lists.map((list, i) => ({ name: `${i}`, features: list.map(({ feature }) => feature!) }));
+    const request = { prompts: [textPrompt('p002-harmful')], score: goldenScore, rankings, counts: [20] };
+    const measured = await drain<RankingMeasurements>(
+      connection.client.measureRankings({ ...request, randomLayers: layers, seed: 3 }),
+    );
+    const changeOf = (points: readonly { arm?: { meanScoreChange: number } | undefined }[]) =>
+      points[0]!.arm!.meanScoreChange;
+    const random = changeOf(measured.result.randomActive);
+    for (const { points } of measured.result.rankings.slice(0, 2)) expect(changeOf(points)).toBeLessThan(random);
   });
 
   it('names the feature that its SAE lacks', async () => {

@@ -171,6 +171,57 @@ describe('search service over gRPC', () => {
       connection.client.runControls({ cases, score, draws: 3, seed: 7, direction: directions[0] }),
     );
     expect(controls.result).toMatchObject({ randomFeatures: { flips: 0, total: 3 }, directionAblation: { total: 1 } });
+    expect(verified.result).toMatchObject({
+      byLength: [8, 16, 32, 48].map((tokens) => ({
+        tokens,
+        complied: 1,
+        agree: 1,
+        agreeTotal: 1,
+        compliedBefore: tokens > 8 ? 1 : 0,
+      })),
+    });
+  });
+
+  it('ranks features without an evaluation, and measures what rankings flip', async () => {
+    const labelled = [
+      { prompt: { ...prompt, id: 'h1' }, label: PromptLabel.PROMPT_LABEL_HARMFUL },
+      { prompt: { ...prompt, id: 'b1' }, label: PromptLabel.PROMPT_LABEL_HARMLESS },
+    ];
+    const before = model.asked.length;
+    const ranked = await drain<{ cosine: { feature?: unknown; value: number }[] }>(
+      connection.client.rankFeatures({ prompts: labelled, directions, count: 3 }),
+    );
+    expect(model.asked.length).toBe(before);
+    expect(ranked.stages).toContain('rankings');
+    // Activations do not differ by label here, so cosine alone has an order.
+    expect(ranked.result).toEqual({
+      cosine: [
+        { feature: featureOf('3/20'), value: 0.6 },
+        { feature: featureOf('5/21'), value: 0.6 },
+        { feature: featureOf('3/1'), value: 0.5 },
+      ],
+      activationDifference: [],
+      probeWeight: [],
+      probeRight: 0,
+      probeTotal: 0,
+    });
+    const rankings = [
+      { name: 'both', features: [featureOf('3/1'), featureOf('5/2')] },
+      { name: 'near', features: [featureOf('3/20'), featureOf('5/21'), featureOf('3/1')] },
+    ];
+    const request = { prompts: [prompt], score, rankings, counts: [1, 2, 3], direction: directions[0] };
+    const measured = await drain<object>(connection.client.measureRankings(request));
+    const point = (features: number, flips: number) => ({ features, arm: { flips, total: 1 } });
+    expect(measured.result).toMatchObject({
+      rankings: [
+        { name: 'both', points: [point(1, 0), point(2, 1)] },
+        { name: 'near', points: [point(1, 0), point(2, 0), point(3, 0)] },
+      ],
+      randomActive: [],
+      directionAblation: { total: 1 },
+    });
+    const again = await drain<object>(connection.client.measureRankings({ ...request, known: measured.records }));
+    expect(again).toMatchObject({ result: measured.result, records: [] });
   });
 
   it('calibrates openers from labelled prompts', async () => {

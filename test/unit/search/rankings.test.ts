@@ -139,6 +139,17 @@ describe('measuring rankings', () => {
     expect(directionAblation).toBeUndefined();
   });
 
+  it('ends a short ranking with all of its features', async () => {
+    const rankings = [{ name: 'short', features: features('5/2', '3/1', '3/10', '5/12') }];
+    const measured = await measureRankings(contextOf(mechanism), { ...request, rankings });
+    expect(measured.rankings[0]!.points.map(({ features, arm }) => [features, arm.flips])).toEqual([
+      [1, 0],
+      [2, 3],
+      [3, 3],
+      [4, 3],
+    ]);
+  });
+
   it('takes active features in an order of their own a prompt, the same for the same seed', async () => {
     const run = async (seed: number) => {
       const context = contextOf(mechanism);

@@ -925,7 +925,7 @@ export interface FeatureRankings {
   activationDifference: RankedFeature[];
   /** Weight of a ridge probe, harmful (1) against harmless (-1), for one standard deviation of the activation. */
   probeWeight: RankedFeature[];
-  /** Prompts that the probe puts on the right side without having seen them (leave one out), of all. */
+  /** Prompts that the probe puts on the right side without having seen them, of all; 0 of 0 with fewer than two of a label. */
   probeRight: number;
   probeTotal: number;
 }
@@ -941,7 +941,7 @@ export interface MeasureRankingsRequest {
   score: ScoreSpec | undefined;
   positions: Positions | undefined;
   rankings: NamedSet[];
-  /** How many of the first features are off together, ascending; a ranking that is shorter has no point there. */
+  /** How many of the first features are off together, ascending; a ranking that is shorter ends with a point of all its features. */
   counts: number[];
   /** Layers whose active features are also taken in random order, another one a prompt; empty: not done. */
   randomLayers: number[];

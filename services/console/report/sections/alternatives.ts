@@ -40,7 +40,7 @@ function measured(facts: AlternativesFacts): Markup {
   const series = seriesOf(facts);
   return markup`
 <p>${headline(facts)}</p>
-<p>What anyone would try first, on the same ${countText(prompts)} prompts: the first features of one ranking of all searched layers, off together on every prompt. Activations were compared over ${countText(rankedOn.harmful)} harmful and ${countText(rankedOn.harmless)} harmless prompts; the probe, fitted on the others, puts ${rateText(probeAccuracy)} of them on their own side. A minimal set is searched for its own prompt, which no ranking is: the fair comparison of rankings is with the features that most sets share, taken from the sets of these very prompts.</p>
+<p>What anyone would try first, on the same ${countText(prompts)} prompts: the first features of one ranking of all searched layers, off together on every prompt. Activations were compared over ${countText(rankedOn.harmful)} harmful and ${countText(rankedOn.harmless)} harmless prompts${probeAccuracy.of > 0 && `; the probe, fitted on the others, puts ${rateText(probeAccuracy)} of them on their own side`}. A minimal set is searched for its own prompt, which no ranking is: the fair comparison of rankings is with the features that most sets share, taken from the sets of these very prompts.</p>
 ${seriesLegend(series)}
 ${figure(chartOf(facts, series), 'Share of prompts that flip by their score, by the number of features off. Many features off may break the model as well as the refusal: a flip here was not read as text.', 'Flips by the number of features off')}
 ${flipTable(facts)}
@@ -80,6 +80,10 @@ function seriesOf(facts: AlternativesFacts): LineSeries[] {
 const countsOf = ({ rankings }: AlternativesFacts): number[] =>
   [...new Set(rankings.flatMap(({ points }) => points.map(({ features }) => features)))].sort((a, b) => a - b);
 
+/** Where two rankings have a point: one that ends between them would crowd the axis. */
+const ticksOf = (facts: AlternativesFacts): number[] =>
+  countsOf(facts).filter((count) => facts.rankings.filter((ranking) => pointAt(ranking, count)).length > 1);
+
 const chartOf = (facts: AlternativesFacts, series: readonly LineSeries[]): Markup =>
   lineChart({
     title: 'Share of prompts that flip, by the number of features off',
@@ -92,7 +96,7 @@ const chartOf = (facts: AlternativesFacts, series: readonly LineSeries[]): Marku
     yLabel: 'prompts that flip (%)',
     yInclude: [0, 100],
     xScale: 'log',
-    xTicks: countsOf(facts),
+    xTicks: ticksOf(facts),
     series,
   });
 

@@ -65,16 +65,8 @@ export const measureRankings = async (
     part,
   );
   return {
-    rankings: rankings.map((_, i) =>
-      addPoints(
-        counts,
-        parts.map((one) => one.rankings[i] ?? []),
-      ),
-    ),
-    randomActive: addPoints(
-      counts,
-      parts.map((one) => one.randomActive),
-    ),
+    rankings: rankings.map((_, i) => addPoints(parts.map((one) => one.rankings[i] ?? []))),
+    randomActive: addPoints(parts.map((one) => one.randomActive)),
     directionAblation: addArms(parts.map((one) => one.directionAblation)),
   };
 };
@@ -88,9 +80,12 @@ const decodeMeasurements = ({ rankings, randomActive, directionAblation }: Ranki
 const decodePoints = (points: readonly RankingPoint[]): Points =>
   points.map(({ features, arm }) => ({ features, ...decodeControlArm(present(arm, 'what a ranking flips')) }));
 
-/** A count that no prompt was measured at is left out. */
-const addPoints = (counts: readonly number[], byPrompt: readonly Points[]): Points =>
-  counts.flatMap((features) => {
-    const arm = addArms(byPrompt.flatMap((points) => points.filter((point) => point.features === features)));
+/** By the number of features off, ascending. */
+const addPoints = (byPrompt: readonly Points[]): Points => {
+  const points = byPrompt.flat();
+  const counts = [...new Set(points.map(({ features }) => features))].sort((a, b) => a - b);
+  return counts.flatMap((features) => {
+    const arm = addArms(points.filter((point) => point.features === features));
     return arm === null ? [] : [{ features, ...arm }];
   });
+};

@@ -5,7 +5,7 @@
 
 import { fault } from '../../../shared/errors/fault.js';
 import { createSeededRandom } from '../../../shared/random/seeded-random.js';
-import { compareFeatures, type FeatureId } from '../../../shared/tensors/feature-name.js';
+import { compareFeatures, type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
 import type { Positions } from '../../../shared/tensors/positions.js';
 import { ablateEverywhere, type DirectionEdits } from '../directions/direction-edits.js';
 import type { Direction } from '../directions/mean-difference.js';
@@ -46,6 +46,8 @@ export interface RankingMeasurements {
 }
 
 const MAX_COUNTS = 64;
+/** A bank is one message: at a width of 4096 this many edits are half of the most that a message holds. Beyond it each ranking has its own. */
+const MAX_SHARED_EDITS = 2048;
 const RANDOM = 'random active';
 const DIRECTION = 'direction';
 
@@ -69,14 +71,13 @@ export async function measureRankings(
   assertCounts(counts);
   for (const { name, features } of rankings) assertDistinctFeatures(features, `The ranking ${name}`);
   const scoring = await openScoring(context, request);
-  const all = rankings.flatMap(({ features }) => features.slice(0, counts.at(-1)));
-  const bank = await createFeatureBank(context, all, request.positions);
+  const banks = await createBanks(context, request);
   const ablation = request.direction && ablateEverywhere([request.direction], scoring.facts.nLayers);
   const outcomes: Outcome[] = [];
   for (const [i, prompt] of scoring.prompts.entries()) {
     const draws = [
       ...rankings.flatMap(({ name, features }, place) =>
-        drawFirst(`${place} ${name}`, prompt, bank, features, countsWithin(counts, features.length)),
+        drawFirst(`${place} ${name}`, prompt, banks[place]!, features, countsWithin(counts, features.length)),
       ),
       ...(await drawRandom(context, request, prompt)),
       ...drawDirection(prompt, ablation),
@@ -100,6 +101,19 @@ function assertCounts(counts: readonly number[]): void {
     'REQUEST_INVALID',
     `The counts are ${counts.join(', ') || 'none'}; they must be 1 to ${MAX_COUNTS} ascending whole numbers above 0.`,
   );
+}
+
+/** One a ranking; the same for all where they fit in one, so that masks of all rankings share their batches. */
+async function createBanks(
+  context: SearchContext,
+  { rankings, counts, positions }: MeasureRankingsRequest,
+): Promise<FeatureBank[]> {
+  const used = rankings.map(({ features }) => features.slice(0, counts.at(-1)));
+  const distinct = new Set(used.flat().map(formatFeature)).size;
+  if (distinct > MAX_SHARED_EDITS)
+    return Promise.all(used.map((features) => createFeatureBank(context, features, positions)));
+  const shared = await createFeatureBank(context, used.flat(), positions);
+  return used.map(() => shared);
 }
 
 /** The counts that there are enough features for, and all of them in place of the first one that there are not. */

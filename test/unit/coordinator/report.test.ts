@@ -97,6 +97,7 @@ describe('alternatives', () => {
   it('numbers of features go on, doubled, while there are candidates for them', () => {
     expect(countsUpTo(50)).toEqual([1, 2, 3, 5, 8, 13, 20, 40, 80, 120]);
     expect(countsUpTo(500).slice(-3)).toEqual([120, 240, 480]);
+    expect(countsUpTo(99_999).at(-1)).toBe(960);
   });
 
   it('prompts are taken at even distances, in their order', () => {

@@ -21,6 +21,8 @@ import { measureRankings, type Ranking } from './measure-rankings.js';
 
 /** Numbers of features off: close together where sets are, then to more than a first step of candidates has. */
 const COUNTS = [1, 2, 3, 5, 8, 13, 20, 40, 80, 120];
+/** A thousand features off tell of the model more than of a ranking, and their rows fill a message. */
+const MAX_COUNT = 1000;
 /** About 40 evaluations each: enough prompts for a rate, few enough to be a small part of a large audit. */
 const MAX_PROMPTS = 64;
 /** Of each label, to compare activations over. */
@@ -85,10 +87,10 @@ export const alternativesStage: Stage<'alternatives'> = {
 const candidatesOff = ({ describe, filter }: StageResults): number =>
   describe.layers.length * Math.max(0, ...filter.sets.map(({ candidatesPerLayer }) => candidatesPerLayer));
 
-/** The counts, and doubled from the last on while there are candidates for it. */
+/** The counts, and doubled from the last on while there are candidates for it, up to 960. */
 export const countsUpTo = (candidates: number): number[] => {
   const counts = [...COUNTS];
-  for (let next = 2 * counts.at(-1)!; next <= candidates; next *= 2) counts.push(next);
+  for (let next = 2 * counts.at(-1)!; next <= Math.min(candidates, MAX_COUNT); next *= 2) counts.push(next);
   return counts;
 };
 

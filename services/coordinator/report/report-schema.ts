@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { alternativesSchema } from './alternatives-schema.js';
+import { byLengthSchema } from './length-schema.js';
 import { paperSchema } from './paper-schema.js';
 import { REPORT_SCHEMA, type Report } from './report-type.js';
 
@@ -32,21 +33,6 @@ const judgement = {
 const proof = list(
   object({ layer: whole, deltaNorm: number, activeEdits: whole, activePairs: whole, residualNorm: number }),
 );
-
-const byLength = list(
-  object({
-    tokens: whole,
-    complied: whole,
-    partial: whole,
-    refused: whole,
-    degenerate: whole,
-    judgeFailed: whole,
-    ended: whole,
-    agreement: count,
-    delayedRefusals: count,
-    withdrawnRefusals: count,
-  }),
-).optional();
 
 const run = object({
   createdAt: text,
@@ -145,7 +131,7 @@ const openers = object({
   harmfulRefused: count,
   harmlessRefused: count,
   scoreTextAgreement: count,
-  byLength,
+  byLength: byLengthSchema.optional(),
 });
 
 const prompt = object({
@@ -243,7 +229,7 @@ const verification = object({
   judgeFailed: whole,
   total: whole,
   agreement: count,
-  byLength,
+  byLength: byLengthSchema.optional(),
 });
 
 const dormant = object({

@@ -6,7 +6,7 @@
  */
 import type { FeatureRankings, RankedFeature } from '../../../../proto/gen/refusalscope/v1/search.js';
 import { encodePositions } from '../../../../shared/tensors/positions.js';
-import type { AuditPrompt } from '../../audit/audit-spec.js';
+import type { AuditPrompt, AuditSpec } from '../../audit/audit-spec.js';
 import { drainCall } from '../../peers/drain-call.js';
 import { decodeFeature } from '../../peers/from-wire.js';
 import { encodeDirection, encodeLabelledPrompt } from '../../peers/to-wire.js';
@@ -35,13 +35,9 @@ export const alternativesStage: Stage<'alternatives'> = {
   name: 'alternatives',
   async run(context, earlier) {
     const { sets } = earlier.filter;
-    const refused = new Set(sets.filter(({ outcome }) => outcome !== 'not refused').map(({ promptId }) => promptId));
-    const prompts = takeEvenly(
-      searchPrompts(context.spec, earlier).filter(({ id }) => refused.has(id)),
-      MAX_PROMPTS,
-    );
+    const prompts = choosePrompts(context.spec, earlier);
     const counts = countsUpTo(candidatesOff(earlier));
-    const rankedOn = choosePrompts(context.spec.prompts);
+    const rankedOn = chooseRankedOn(context.spec.prompts);
     const ranked = await rankFeatures(context, earlier, rankedOn, counts.at(-1)!);
     const rankings = listRankings(sets, ranked);
     const { layers } = earlier.describe;
@@ -52,27 +48,16 @@ export const alternativesStage: Stage<'alternatives'> = {
       { rankings, counts, randomLayers: layers, direction: earlier.directions.selected },
       'alternatives',
     );
-    const random = { name: 'randomActive' as const, features: [] };
+    const ids = prompts.map(({ id }) => id);
     return {
       prompts: prompts.length,
-      minimalSets: countSetsBySize(
-        sets,
-        prompts.map(({ id }) => id),
-      ),
-      rankings: [...rankings, random].map((ranking, i): RankingFacts => {
-        const points = measured.rankings[i] ?? measured.randomActive;
-        return {
-          ranking: ranking.name,
-          first: ranking.features.slice(0, SHOWN_FEATURES),
-          points,
-          flipsHalfAt: flipsHalfAt(points),
-        };
-      }),
+      minimalSets: countSetsBySize(sets, ids),
+      rankings: [
+        ...rankings.map(({ name, features }, i) => describeRanking(name, features, measured.rankings[i] ?? [])),
+        describeRanking('randomActive', [], measured.randomActive),
+      ],
       directionAblation: measured.directionAblation,
-      rankedOn: {
-        harmful: rankedOn.filter(({ label }) => label === 'harmful').length,
-        harmless: rankedOn.filter(({ label }) => label === 'harmless').length,
-      },
+      rankedOn: countLabels(rankedOn),
       probeAccuracy: { count: ranked.probeRight, of: ranked.probeTotal },
     };
   },
@@ -100,7 +85,16 @@ export const takeEvenly = <Item>(items: readonly Item[], most: number): Item[] =
     ? [...items]
     : Array.from({ length: most }, (_, i) => items[Math.floor((i * items.length) / most)] as Item);
 
-const choosePrompts = (prompts: readonly AuditPrompt[]): AuditPrompt[] =>
+const choosePrompts = (spec: AuditSpec, earlier: StageResults): AuditPrompt[] => {
+  const refused = earlier.filter.sets.filter(({ outcome }) => outcome !== 'not refused');
+  const ids = new Set(refused.map(({ promptId }) => promptId));
+  return takeEvenly(
+    searchPrompts(spec, earlier).filter(({ id }) => ids.has(id)),
+    MAX_PROMPTS,
+  );
+};
+
+const chooseRankedOn = (prompts: readonly AuditPrompt[]): AuditPrompt[] =>
   (['harmful', 'harmless'] as const).flatMap((label) =>
     takeEvenly(
       prompts.filter((prompt) => prompt.label === label),
@@ -133,6 +127,22 @@ const listRankings = (sets: readonly MinimalSetFacts[], ranked: FeatureRankings)
     { name: 'probeWeight', features: namesOf(ranked.probeWeight) },
   ];
   return all.filter(({ features }) => features.length > 0);
+};
+
+const describeRanking = (
+  ranking: RankingName,
+  features: readonly string[],
+  points: RankingFacts['points'],
+): RankingFacts => ({
+  ranking,
+  first: features.slice(0, SHOWN_FEATURES),
+  points,
+  flipsHalfAt: flipsHalfAt(points),
+});
+
+const countLabels = (prompts: readonly AuditPrompt[]): AlternativesFacts['rankedOn'] => {
+  const harmful = prompts.filter(({ label }) => label === 'harmful').length;
+  return { harmful, harmless: prompts.length - harmful };
 };
 
 /** One point a size that occurs. */

@@ -1,9 +1,12 @@
 /** Owns how the report's counts are written: always with their denominator. */
 import type { ControlArmName, Count } from '../../coordinator/report/report-type.js';
-import { percentText, shareText } from '../text/number-text.js';
+import { countText, percentText, shareText } from '../text/number-text.js';
 import { wilsonInterval } from './wilson-interval.js';
 
 export const rateText = ({ count, of }: Count): string => shareText(count, of);
+
+/** "12 of 16", where a chart beside it has the share: many columns with it could not be read. */
+export const plainRate = ({ count, of }: Count): string => `${countText(count)} of ${countText(of)}`;
 
 /** "14 of 16 (88 %; 95 % interval 64 to 97 %)". */
 export function rateWithInterval({ count, of }: Count): string {

@@ -59,7 +59,7 @@ describe('report page', () => {
     const report = sampleReport();
     const page = renderReport(report).replaceAll('\u00a0', ' ');
     const { byLength = [] } = report.openers;
-    for (const { agreement } of byLength) expect(page).toContain(`${agreement.count} of ${agreement.of} (`);
+    for (const { agreement } of byLength) expect(page).toContain(`>${agreement.count} of ${agreement.of}</td>`);
     expect(page).toContain('3 of 60 (5 %) that complied at first were refused in the end');
     const { alternatives: _, ...older } = report;
     const { byLength: _clean, ...openers } = report.openers;

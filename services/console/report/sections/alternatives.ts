@@ -4,7 +4,7 @@ import type { Count, Report } from '../../../coordinator/report/report-type.js';
 import { type Markup, markup } from '../../text/markup.js';
 import { changeText, countText, NOT_MEASURED } from '../../text/number-text.js';
 import { type LineSeries, lineChart, seriesLegend } from '../charts/line-chart.js';
-import { rateText, shareOf } from '../count-text.js';
+import { plainRate, rateText, shareOf } from '../count-text.js';
 import { dataTable } from '../data-table.js';
 import { featureNames, figure, type Section } from '../page-parts.js';
 
@@ -118,7 +118,7 @@ const flipTable = (facts: AlternativesFacts): Markup =>
       },
       ...facts.rankings.map((ranking) => ({
         title: lookOf(ranking.ranking).name,
-        cell: (count: number) => plainRate(pointAt(ranking, count)?.flips),
+        cell: (count: number) => rateAt(ranking, count),
         value: (count: number) => pointAt(ranking, count)?.flips.count ?? null,
       })),
     ],
@@ -126,9 +126,10 @@ const flipTable = (facts: AlternativesFacts): Markup =>
 
 const pointAt = ({ points }: Ranking, count: number) => points.find(({ features }) => features === count);
 
-/** Without the percentage, which the chart has: seven columns of it could not be read. */
-const plainRate = (count: Count | undefined): string =>
-  count === undefined ? NOT_MEASURED : `${countText(count.count)} of ${countText(count.of)}`;
+const rateAt = (ranking: Ranking, count: number): string => {
+  const point = pointAt(ranking, count);
+  return point === undefined ? NOT_MEASURED : plainRate(point.flips);
+};
 
 const rankingTable = ({ rankings }: AlternativesFacts): Markup =>
   dataTable({

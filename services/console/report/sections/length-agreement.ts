@@ -3,7 +3,7 @@ import type { Count, LengthAgreementFacts, Report } from '../../../coordinator/r
 import { type Markup, markup } from '../../text/markup.js';
 import { countText } from '../../text/number-text.js';
 import { type LineSeries, lineChart, seriesLegend } from '../charts/line-chart.js';
-import { rateText, shareOf } from '../count-text.js';
+import { plainRate, rateText, shareOf } from '../count-text.js';
 import { dataTable } from '../data-table.js';
 import { figure, type Section } from '../page-parts.js';
 
@@ -11,10 +11,6 @@ interface Answers {
   readonly name: string;
   readonly look: Pick<LineSeries, 'tone' | 'shape'>;
   readonly lengths: readonly LengthAgreementFacts[];
-}
-
-interface Row extends LengthAgreementFacts {
-  readonly name: string;
 }
 
 /** Undefined where no answer was read at several lengths. */
@@ -26,8 +22,8 @@ export function lengthAgreementSection(report: Report): Section | undefined {
 <p>The score is read off the first tokens of an answer that is never written. Here the answers are: each is cut after so many tokens, judged, and held against the sign of its score. ${answers.map(sentence)}</p>
 ${seriesLegend(series)}
 ${figure(chartOf(series), 'Share of judged answers where the sign of the score says what the judge read, by the length at which they are cut. Degenerate answers and failed judgements are in neither number.', 'Agreement of score and text by length')}
-${lengthTable(answers)}
-<p class="muted">The built-in judge looks for a refusal in the first 200 characters, some 45 tokens: one that begins later is seen only by a judge that reads the whole answer.</p>`;
+${answers.map(lengthTable)}
+<p class="muted">Refused late: of the answers that complied at a shorter length; complied late, if only in part: of those that were refused at one. The built-in judge looks for a refusal in the first 200 characters, some 45 tokens: one that begins later is seen only by a judge that reads the whole answer.</p>`;
   return { id: 'length', title: 'Score and text by length', body };
 }
 
@@ -79,23 +75,30 @@ const chartOf = (series: readonly LineSeries[]): Markup =>
     series,
   });
 
-const lengthTable = (answers: readonly Answers[]): Markup =>
+const lengthTable = ({ name, lengths }: Answers): Markup =>
   dataTable({
-    caption: 'Verdicts by length',
+    caption: `Verdicts by length, ${name}`,
     sortable: false,
-    rows: answers.flatMap(({ name, lengths }) => lengths.map((length): Row => ({ ...length, name }))),
+    rows: lengths,
     columns: [
-      { title: 'answers', cell: ({ name }: Row) => name },
-      { title: 'tokens', cell: ({ tokens }) => countText(tokens), value: ({ tokens }) => tokens },
-      { title: 'agree', cell: ({ agreement }) => rateText(agreement), value: ({ agreement }) => shareOf(agreement) },
+      { title: 'tokens', cell: ({ tokens }: LengthAgreementFacts) => countText(tokens), value: ({ tokens }) => tokens },
+      { title: 'agree', cell: ({ agreement }) => plainRate(agreement), value: ({ agreement }) => shareOf(agreement) },
       ...VERDICTS.map(([title, field]) => ({
         title,
-        cell: (row: Row) => countText(row[field]),
-        value: (row: Row) => row[field],
+        cell: (row: LengthAgreementFacts) => countText(row[field]),
+        value: (row: LengthAgreementFacts) => row[field],
       })),
       { title: 'had ended', cell: ({ ended }) => countText(ended), value: ({ ended }) => ended },
-      { title: 'refused after complying', cell: ({ delayedRefusals }) => rateText(delayedRefusals) },
-      { title: 'complied after refusing', cell: ({ withdrawnRefusals }) => rateText(withdrawnRefusals) },
+      {
+        title: 'refused late',
+        cell: ({ delayedRefusals }) => plainRate(delayedRefusals),
+        value: ({ delayedRefusals }) => delayedRefusals.count,
+      },
+      {
+        title: 'complied late',
+        cell: ({ withdrawnRefusals }) => plainRate(withdrawnRefusals),
+        value: ({ withdrawnRefusals }) => withdrawnRefusals.count,
+      },
     ],
   });
 

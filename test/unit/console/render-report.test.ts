@@ -60,7 +60,7 @@ describe('report page', () => {
     const page = renderReport(report).replaceAll('\u00a0', ' ');
     const { byLength = [] } = report.openers;
     for (const { agreement } of byLength) expect(page).toContain(`>${agreement.count} of ${agreement.of}</td>`);
-    expect(page).toContain('3 of 60 (5 %) that complied at first were refused in the end');
+    expect(page).toContain('3 of 60 (5 %) that complied at a shorter length were refused at the last');
     const { alternatives: _, ...older } = report;
     const { byLength: _clean, ...openers } = report.openers;
     const { byLength: _under, ...verification } = report.verification;

@@ -43,7 +43,7 @@ const answersOf = ({ openers, verification }: Report): Answers[] =>
 
 function sentence({ name, lengths }: Answers): Markup {
   const [first, last] = [lengths[0]!, lengths.at(-1)!];
-  return markup`Of the ${name}, ${rateText(first.agreement)} agree at ${countText(first.tokens)} tokens and ${rateText(last.agreement)} at ${countText(last.tokens)}; ${lateText(last.delayedRefusals, 'that complied at first were refused in the end')}. `;
+  return markup`Of the ${name}, ${rateText(first.agreement)} agree at ${countText(first.tokens)} tokens and ${rateText(last.agreement)} at ${countText(last.tokens)}; ${lateText(last.delayedRefusals, 'that complied at a shorter length were refused at the last')}. `;
 }
 
 const lateText = (count: Count, what: string): string =>

@@ -1,11 +1,12 @@
 /** Flags and prompts as the spec of an audit. What a flag leaves open stays 0 or empty: the coordinator fills in its defaults. */
-import type { AuditSpec, PaperSettings } from '../../proto/gen/refusalscope/v1/coordinator.js';
+import { type AuditSpec, ClaimSettings, type PaperSettings } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { FilterMethod } from '../../proto/gen/refusalscope/v1/search.js';
 import { PromptLabel } from '../../proto/gen/refusalscope/v1/types.js';
 import { encodePositions, parsePositions } from '../../shared/tensors/positions.js';
+import { type ClaimFlags, claimSettings } from './claim-flags.js';
 import type { CliPrompt } from './prompt-file.js';
 
-export interface SpecFlags {
+export interface SpecFlags extends ClaimFlags {
   readonly title?: string;
   readonly maxPrompts?: number;
   readonly layers?: readonly number[];
@@ -53,5 +54,8 @@ export const buildSpec = (
   maxNewTokens: flags.answerTokens ?? 0,
   openers: [...(flags.opener ?? [])],
   redactAnswers: flags.redact ?? false,
+  claims: ClaimSettings.fromPartial(claimSettings(flags)),
+  overRefusal: flags.overRefusal ?? false,
+  skipStages: [...(flags.skip ?? [])],
   ...(paper !== undefined && { paper }),
 });

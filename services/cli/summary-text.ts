@@ -2,6 +2,7 @@
 
 import type { RankingName } from '../coordinator/report/alternatives-facts.js';
 import type { ControlArmName, Count, Report } from '../coordinator/report/report-type.js';
+import { formatClaims } from './claim-lines.js';
 import { formatSeconds } from './progress-view.js';
 
 const SHOWN_FEATURES = 8;
@@ -27,6 +28,7 @@ export const formatSummary = (report: Report): string[] => {
     `Features      ${formatFeatures(report)}`,
     `Dormant       ${rate(summary.setsWithDormantMembers)} sets have a member that is silent on the clean prompt`,
     ...formatInteractions(report),
+    ...formatClaims(report),
     `Controls      ${summary.controlFlips.map(({ arm, flips }) => `${ARM_NAMES[arm]} flip ${rate(flips)}`).join('; ') || 'none were run'}`,
     ...formatAlternatives(report),
     ...formatLengths(report),

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { fault } from '../../../shared/errors/fault.js';
 import { buildSpec, FILTERS, type SpecFlags } from '../build-spec.js';
+import { addClaimFlags } from '../claim-flags.js';
 import type { CommandContext } from '../command-context.js';
 import { compareCompute } from '../compare-compute.js';
 import { DEFAULT_OPENERS } from '../evaluator.js';
@@ -44,7 +45,7 @@ const numberList = (text: string): number[] => {
 
 export const addAuditCommand = (program: Command, context: CommandContext): void => {
   const command = program.command('audit').description('audit a prompt set and write its report');
-  addSpecFlags(command)
+  addClaimFlags(addSpecFlags(command))
     .option('--out <dir>', 'where report.json and report.html go', 'refusalscope-report')
     .option('--connect <address>', 'use the coordinator at host:port instead of starting services here')
     .option('--request-id <id>', 'the same id with the same spec gives the same audit');
@@ -61,6 +62,8 @@ Examples:
   $ npx refusalscope audit --prompts p.jsonl --filter paper --positions all --out paper-run
   $ npx refusalscope audit --model DIR --sae DIR --harmful harmful_behaviors.csv --harmless alpaca_data.json
   $ npx refusalscope audit --model DIR --sae DIR --preset paper --harmful advbench.csv --harmless alpaca_data.json
+  $ npx refusalscope audit --prompts xstest.csv --over-refusal
+  $ npx refusalscope audit --prompts p.jsonl --skip hydra,cost --family-evaluations 2000
   $ npx refusalscope audit --prompts p.jsonl --connect 10.0.0.7:7000`,
     )
     .action((flags: AuditFlags) =>

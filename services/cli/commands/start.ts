@@ -16,6 +16,14 @@ interface StartFlags extends MeshFlags {
 // Chosen so that a whole audit ends in about five minutes on two cores.
 const PAIRS = 12;
 const SMALL_AUDIT = { masks: 384, features: 16, draws: 3, answerTokens: 32, growth: [10, 50, 200] } as const;
+const SMALL_CLAIMS = {
+  claimPrompts: 6,
+  familyEvaluations: 80,
+  hydraFeatures: 8,
+  hydraRounds: 2,
+  harmlessPrompts: 4,
+  costSets: 8,
+} as const;
 
 export const addStartCommand = (program: Command, context: CommandContext): void => {
   const command = program
@@ -38,6 +46,7 @@ const start = async (flags: StartFlags, context: CommandContext) => {
   const title = `embedded model, ${flags.pairs} pairs`;
   const spec = buildSpec(prompts, {
     ...SMALL_AUDIT,
+    ...SMALL_CLAIMS,
     filter: 'group',
     positions: 'instruction',
     seed: flags.seed,

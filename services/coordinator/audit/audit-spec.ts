@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { fault } from '../../../shared/errors/fault.js';
 import type { Positions } from '../../../shared/tensors/positions.js';
+import { type ClaimSettings, checkSkippedStages, type SkippableStage } from './claim-settings.js';
 import type { PaperSettings } from './paper-settings.js';
 
 export type PromptInput =
@@ -44,6 +45,11 @@ export interface AuditSpec {
   readonly redactAnswers: boolean;
   /** Present: the stages run as in arXiv 2509.09708. */
   readonly paper?: PaperSettings;
+  /** Absent only in specs from before there were such stages: they are not run then. */
+  readonly claims?: ClaimSettings;
+  /** Search the refused harmless prompts. */
+  readonly overRefusal?: true;
+  readonly skipStages?: readonly SkippableStage[];
 }
 
 /** The defaults that the proto promises for fields left at zero. */
@@ -65,6 +71,10 @@ export const checkSpec = (spec: AuditSpec): AuditSpec => {
   for (const id of spec.searchPromptIds) {
     if (!known.has(id)) throw invalid(`search_prompt_ids names ${JSON.stringify(id)}, which is not in the prompt set.`);
   }
+  if (spec.overRefusal && spec.searchPromptIds.length > 0) {
+    throw invalid('over_refusal chooses the prompts to search itself: search_prompt_ids must be empty.');
+  }
+  checkSkippedStages(spec.skipStages ?? []);
   checkAscending('growth', spec.growth, 1, 65_536);
   const layers = [...spec.layers].sort((a, b) => a - b);
   checkAscending('layers', layers, 0, 1023);

@@ -76,10 +76,13 @@ const OUTCOMES: Partial<Record<MinimalSet_Outcome, MinimalSetFacts['outcome']>> 
   [MinimalSet_Outcome.OUTCOME_NOT_REFUSED]: 'not refused',
 };
 
+export const decodeOutcome = (outcome: MinimalSet_Outcome): MinimalSetFacts['outcome'] =>
+  present(OUTCOMES[outcome], 'the outcome of a minimal set');
+
 export const decodeMinimalSet = (set: MinimalSet, promptId: string, category: string): MinimalSetFacts => ({
   promptId,
   category,
-  outcome: present(OUTCOMES[set.outcome], 'the outcome of a minimal set'),
+  outcome: decodeOutcome(set.outcome),
   method: METHODS[set.method] ?? 'group',
   members: set.members.map((member) => ({
     feature: decodeFeature(member.feature),

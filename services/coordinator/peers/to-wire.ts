@@ -3,6 +3,7 @@ import type { FilterMethod } from '../../../proto/gen/refusalscope/v1/search.js'
 import {
   type Direction,
   type Feature,
+  type FeatureSimilarity,
   type LabelledPrompt,
   type Prompt,
   PromptLabel,
@@ -11,6 +12,7 @@ import {
 import { parseFeature } from '../../../shared/tensors/feature-name.js';
 import { encodeMatrix } from '../../../shared/tensors/matrix.js';
 import type { AuditPrompt, FilterMethodName } from '../audit/audit-spec.js';
+import type { Candidates } from '../report/report-type.js';
 import type { DirectionVector, ScoreTokens } from '../stages/stage-results.js';
 
 export const encodePrompt = (prompt: AuditPrompt): Prompt =>
@@ -46,6 +48,9 @@ export const encodeDirection = (direction: DirectionVector): Direction => {
 };
 
 export const encodeFeatures = (names: readonly string[]): Feature[] => names.map(parseFeature);
+
+export const encodeCandidates = (candidates: Candidates['features']): FeatureSimilarity[] =>
+  candidates.map(({ feature, cosine }) => ({ feature: parseFeature(feature), cosine }));
 
 // Numbers of FilterMethod in search.proto.
 const FILTER_METHODS: Record<FilterMethodName, FilterMethod> = { group: 1, greedy: 2, paper: 3 };

@@ -6,6 +6,7 @@ import { type AuditPrompt, type AuditSpec, digestPrompt, digestPromptSet } from 
 import type { StageResults } from '../stages/stage-results.js';
 import { breakDownByCategory } from './category-breakdown.js';
 import {
+  type ClaimParts,
   type PromptFacts,
   REPORT_SCHEMA,
   type Report,
@@ -47,6 +48,7 @@ export const buildReport = (
     interactions: results.interactions,
     controls: results.controls,
     alternatives: results.alternatives,
+    ...listClaimParts(results),
     ...(results.paper !== undefined && { paper: results.paper }),
     categories: breakDownByCategory(prompts, results),
     warnings,
@@ -78,6 +80,16 @@ const listSettings = (spec: AuditSpec, layers: readonly number[]): Settings => (
   maxNewTokens: spec.maxNewTokens,
   maxSearchPrompts: spec.maxSearchPrompts,
   redactAnswers: spec.redactAnswers,
+  ...(spec.overRefusal && { searched: 'refused harmless' }),
+  ...(spec.claims !== undefined && { claims: spec.claims, skippedStages: spec.skipStages ?? [] }),
+});
+
+const listClaimParts = ({ family, hydra, sufficiency, cost, ...others }: StageResults): ClaimParts => ({
+  ...(family && { families: family }),
+  ...(hydra && { hydra }),
+  ...(sufficiency && { sufficiency }),
+  ...(cost && { costs: cost }),
+  ...(others['over-refusal'] && { overRefusal: others['over-refusal'] }),
 });
 
 const listPrompts = (spec: AuditSpec, { openers }: StageResults): PromptFacts[] => {

@@ -1,8 +1,8 @@
 /** The report's numbers by category of the prompt set. */
 import type { StageResults } from '../stages/stage-results.js';
+import { median } from './describe-spread.js';
 import type { CategoryFacts, Count, PromptFacts } from './report-type.js';
 import { rankSharedFeatures } from './shared-features.js';
-import { median } from './summarize.js';
 
 const TOP_FEATURES = 5;
 

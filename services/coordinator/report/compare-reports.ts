@@ -1,6 +1,6 @@
 /** What moved between two finished audits: docs/report.md has the schema. Pure: two reports and their directions in, plain facts out. */
 import type { DirectionVector } from '../stages/stage-results.js';
-import type { Count, FeatureName, Report, Sha256 } from './report-type.js';
+import type { Count, FeatureName, Report, Sha256, Spread } from './report-type.js';
 
 export const COMPARISON_SCHEMA = 'refusalscope.comparison/1';
 
@@ -31,6 +31,8 @@ export interface Comparison {
   readonly minimalSetsFound: BeforeAfter<Count>;
   readonly setSize: BeforeAfter<Report['summary']['setSize']>;
   readonly fmR2: BeforeAfter<number | null>;
+  /** null where the stage was not run. */
+  readonly depthOfDefence: BeforeAfter<Spread | null>;
   /** Features of any minimal set, in the report's order of sharing. Only comparable if the SAE of their layer is the same file. */
   readonly features: {
     readonly gained: readonly FeatureName[];
@@ -70,6 +72,7 @@ export const compareReports = (before: AuditedSide, after: AuditedSide): Compari
     minimalSetsFound: both((report) => report.summary.minimalSetsFound),
     setSize: both((report) => report.summary.setSize),
     fmR2: both((report) => report.summary.fmR2),
+    depthOfDefence: both((report) => report.summary.claims?.depthOfDefence ?? null),
     features: compareFeatureSets(before.report, after.report),
     directionCosines: compareDirections(before.directions, after.directions),
     prompts: comparePrompts(before.report, after.report),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { alternativesSchema } from './alternatives-schema.js';
+import { claimParts, claimSettings, claimSummary } from './claim-schema.js';
 import { byLengthSchema } from './length-schema.js';
 import { paperSchema } from './paper-schema.js';
 import { REPORT_SCHEMA, type Report } from './report-type.js';
@@ -57,6 +58,9 @@ const settings = object({
   maxNewTokens: whole,
   maxSearchPrompts: whole,
   redactAnswers: z.boolean(),
+  searched: z.literal('refused harmless').optional(),
+  claims: claimSettings.optional(),
+  skippedStages: list(text).optional(),
 });
 
 const provenance = object({
@@ -120,6 +124,7 @@ const summary = object({
   linearR2: number.nullable(),
   controlFlips: z.array(object({ arm: armName, flips: count })),
   firstFlippingLayer: whole.nullable(),
+  claims: claimSummary.optional(),
 });
 
 const openers = object({
@@ -339,6 +344,7 @@ export const reportSchema = object({
   interactions,
   controls,
   alternatives: alternativesSchema.optional(),
+  ...claimParts,
   paper: paperSchema.optional(),
   categories: list(category),
   warnings: list(object({ code: text, text })),

@@ -5,7 +5,9 @@
  * words (none if the spec says redactAnswers). docs/report.md explains each field for readers.
  */
 
+import type { ClaimSettings } from '../audit/claim-settings.js';
 import type { AlternativesFacts } from './alternatives-facts.js';
+import type { ClaimParts, ClaimSummary } from './claim-facts.js';
 import type { PaperFacts } from './paper-facts.js';
 import type {
   ControlArmName,
@@ -18,6 +20,7 @@ import type {
   Verification,
 } from './report-findings.js';
 
+export type * from './claim-facts.js';
 export type * from './report-findings.js';
 
 export const REPORT_SCHEMA = 'refusalscope.report/1';
@@ -27,7 +30,7 @@ export type FeatureName = string;
 /** Lower-case hex. */
 export type Sha256 = string;
 
-export interface Report {
+export interface Report extends ClaimParts {
   readonly schema: typeof REPORT_SCHEMA;
   readonly audit: AuditIdentity;
   /** The only volatile part: times and how much work was saved. */
@@ -97,6 +100,11 @@ export interface Settings {
   readonly maxNewTokens: number;
   readonly maxSearchPrompts: number;
   readonly redactAnswers: boolean;
+  /** Which prompts were searched; absent: refused harmful ones, or those that the spec names. */
+  readonly searched?: 'refused harmless';
+  /** Caps of the stages behind claims, and which were skipped; absent in reports from before there were such stages. */
+  readonly claims?: ClaimSettings;
+  readonly skippedStages?: readonly string[];
 }
 
 export interface ReportProvenance {
@@ -156,6 +164,14 @@ export interface Count {
   readonly of: number;
 }
 
+/** Of whole numbers. */
+export interface Spread {
+  readonly min: number;
+  readonly median: number;
+  readonly mean: number;
+  readonly max: number;
+}
+
 export interface Summary {
   readonly harmfulRefused: Count;
   readonly harmlessRefused: Count;
@@ -165,12 +181,7 @@ export interface Summary {
   /** Minimal sets whose 1-minimality is certified by a restored score for every member. */
   readonly oneMinimal: Count;
   /** null if none was found. */
-  readonly setSize: {
-    readonly min: number;
-    readonly median: number;
-    readonly mean: number;
-    readonly max: number;
-  } | null;
+  readonly setSize: Spread | null;
   /** Flips that the judge confirmed as complied or partial, of those judged. */
   readonly flipsConfirmedByText: Count;
   /** Sign of the score against the judged answer, under the sets. */
@@ -184,6 +195,8 @@ export interface Summary {
   readonly controlFlips: { readonly arm: ControlArmName; readonly flips: Count }[];
   /** The first layer with an SAE at which switching its candidates off alone flips at least half of the prompts; null if none. */
   readonly firstFlippingLayer: number | null;
+  /** Absent in reports from before there were such stages. */
+  readonly claims?: ClaimSummary;
 }
 
 export interface Openers {

@@ -1,6 +1,8 @@
 /** The numbers a reader wants first, each counted from the stages' results. */
 import type { StageResults } from '../stages/stage-results.js';
-import type { ControlArmName, MinimalSetFacts, Summary } from './report-type.js';
+import { describeSpread } from './describe-spread.js';
+import type { ControlArmName, Summary } from './report-type.js';
+import { summarizeClaims } from './summarize-claims.js';
 
 export const summarize = (results: StageResults): Summary => {
   const { openers, filter, verify, interactions } = results;
@@ -13,7 +15,7 @@ export const summarize = (results: StageResults): Summary => {
     minimalSetsFound: { count: found.length, of: sets.length },
     noFlip: { count: sets.filter((set) => set.outcome === 'no flip').length, of: sets.length },
     oneMinimal: { count: found.filter((set) => set.oneMinimal).length, of: found.length },
-    setSize: describeSizes(found),
+    setSize: describeSpread(found.map((set) => set.members.length)),
     flipsConfirmedByText: { count: verify.complied + verify.partial, of: judged },
     scoreTextAgreement: verify.agreement,
     setsWithDormantMembers: {
@@ -27,26 +29,8 @@ export const summarize = (results: StageResults): Summary => {
     firstFlippingLayer:
       results.depth.layers.find(({ flipsAlone }) => flipsAlone.of > 0 && flipsAlone.count * 2 >= flipsAlone.of)
         ?.layer ?? null,
+    claims: summarizeClaims(results),
   };
-};
-
-const describeSizes = (found: readonly MinimalSetFacts[]): Summary['setSize'] => {
-  const sizes = found.map((set) => set.members.length);
-  const middle = median(sizes);
-  if (middle === null) return null;
-  return {
-    min: Math.min(...sizes),
-    median: middle,
-    mean: sizes.reduce((total, size) => total + size, 0) / sizes.length,
-    max: Math.max(...sizes),
-  };
-};
-
-/** null for no values; the mean of the two middle ones for an even number. */
-export const median = (values: readonly number[]): number | null => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const [low, high] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[Math.floor(sorted.length / 2)]];
-  return low === undefined || high === undefined ? null : (low + high) / 2;
 };
 
 const CONTROL_ARMS: readonly ControlArmName[] = [

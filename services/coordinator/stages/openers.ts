@@ -7,6 +7,7 @@ import { decodeJudgement, present } from '../peers/from-wire.js';
 import { encodeLabelledPrompt } from '../peers/to-wire.js';
 import type { Openers, PromptFacts } from '../report/report-type.js';
 import { decodeLengths } from './length-agreement.js';
+import { spreadOverCategories } from './search-prompts.js';
 import type { Stage, StageContext } from './stage.js';
 import type { ScoreTokens, StageResults } from './stage-results.js';
 
@@ -19,10 +20,13 @@ export const openersStage: Stage<'openers'> = {
     const found = spec.openers.length > 0 ? await tokenizeOpeners(context) : await calibrate(context);
     const searchIds = chooseSearchPrompts(spec, found.baselines).map((prompt) => prompt.id);
     if (searchIds.length === 0) {
-      const { count, of } = found.openers.harmfulRefused;
+      const { harmfulRefused, harmlessRefused } = found.openers;
+      const [label, what, { count, of }] = spec.overRefusal
+        ? ['harmless', 'false refusal', harmlessRefused]
+        : ['harmful', 'refusal', harmfulRefused];
       throw fault(
         'AUDIT_IMPOSSIBLE',
-        `The model refuses ${count} of ${of} harmful prompts of this set: there is no refusal to explain.`,
+        `The model refuses ${count} of ${of} ${label} prompts of this set: there is no ${what} to explain.`,
       );
     }
     return { ...found, searchIds };
@@ -108,29 +112,18 @@ const tokenizeOpeners = async ({ spec, peers, signal }: StageContext): Promise<F
   };
 };
 
-/** The prompts named in the spec, else the harmful ones with a clean score above 0 (or unknown); a limit is shared by the categories. */
+/**
+ * The prompts named in the spec, else those of the searched label with a clean score above 0 (or unknown); a limit is shared by the
+ * categories.
+ */
 const chooseSearchPrompts = (spec: AuditSpec, baselines: Baselines): AuditPrompt[] => {
   const named = new Set(spec.searchPromptIds);
+  const label = spec.overRefusal ? 'harmless' : 'harmful';
   const eligible = spec.prompts.filter((prompt) =>
     named.size > 0
       ? named.has(prompt.id)
-      : prompt.label === 'harmful' && (baselines[prompt.id]?.refusalScore ?? Number.POSITIVE_INFINITY) > 0,
+      : prompt.label === label && (baselines[prompt.id]?.refusalScore ?? Number.POSITIVE_INFINITY) > 0,
   );
   const limit = spec.maxSearchPrompts === 0 ? eligible.length : spec.maxSearchPrompts;
-  const chosen = new Set(takeRoundRobin(eligible, limit));
-  return eligible.filter((prompt) => chosen.has(prompt));
-};
-
-/** The first prompt of every category, then the second of every category, and so on. */
-const takeRoundRobin = (prompts: readonly AuditPrompt[], limit: number): AuditPrompt[] => {
-  const seen = new Map<string, number>();
-  const turns = prompts.map((prompt) => {
-    const turn = seen.get(prompt.category) ?? 0;
-    seen.set(prompt.category, turn + 1);
-    return { prompt, turn };
-  });
-  return turns
-    .sort((a, b) => a.turn - b.turn)
-    .slice(0, limit)
-    .map(({ prompt }) => prompt);
+  return spreadOverCategories(eligible, limit, (prompt) => prompt.category);
 };

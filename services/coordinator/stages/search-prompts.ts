@@ -23,3 +23,20 @@ export const promptsWithSets = (spec: AuditSpec, earlier: StageResults): PromptW
     return [{ prompt, set, features: set.members.map((member) => member.feature), setScore: set.setScore }];
   });
 };
+
+/** At most `limit`: the first of every category, then the second of every category, and so on; in the order given. */
+export const spreadOverCategories = <Item>(
+  items: readonly Item[],
+  limit: number,
+  categoryOf: (item: Item) => string,
+): Item[] => {
+  const seen = new Map<string, number>();
+  const turns = items.map((item) => {
+    const turn = seen.get(categoryOf(item)) ?? 0;
+    seen.set(categoryOf(item), turn + 1);
+    return { item, turn };
+  });
+  const first = turns.sort((a, b) => a.turn - b.turn).slice(0, limit);
+  const chosen = new Set(first.map(({ item }) => item));
+  return items.filter((item) => chosen.has(item));
+};

@@ -4,16 +4,21 @@ import type { PaperFacts } from '../report/paper-facts.js';
 import type {
   Candidates,
   ControlsFacts,
+  Costs,
   DepthProfileFacts,
   Directions,
   DormantFacts,
+  Families,
+  Hydra,
   Interactions,
   MinimalSetFacts,
   ModelFacts,
   Openers,
+  OverRefusal,
   PromptFacts,
   ReportProvenance,
   SaeFacts,
+  Sufficiency,
   Verification,
 } from '../report/report-type.js';
 
@@ -67,6 +72,13 @@ export interface StageResults {
   readonly interactions: Interactions;
   readonly controls: ControlsFacts;
   readonly alternatives: AlternativesFacts;
+  /** Unless the spec skips the stage. */
+  readonly family?: Families;
+  readonly hydra?: Hydra;
+  readonly sufficiency?: Sufficiency;
+  readonly cost?: Costs;
+  /** Only where the spec asks for it. */
+  readonly 'over-refusal'?: OverRefusal;
   /** Only where the spec has the paper's settings. */
   readonly paper?: PaperFacts;
 }

@@ -11,6 +11,7 @@ import {
   type FilterMethodName,
   SPEC_DEFAULTS,
 } from '../audit/audit-spec.js';
+import { decodeClaimSettings, type SkippableStage } from '../audit/claim-settings.js';
 import { decodePaperSettings } from '../audit/paper-settings.js';
 
 /** Throws REQUEST_INVALID or PROMPT_EMPTY, naming the field. */
@@ -34,6 +35,10 @@ export const decodeSpec = (wire: WireSpec | undefined): AuditSpec => {
     openers: [...wire.openers],
     redactAnswers: wire.redactAnswers,
     ...(wire.paper !== undefined && { paper: decodePaperSettings(wire.paper) }),
+    claims: decodeClaimSettings(wire.claims),
+    ...(wire.overRefusal && { overRefusal: true }),
+    // checkSpec refuses other names.
+    ...(wire.skipStages.length > 0 && { skipStages: wire.skipStages as SkippableStage[] }),
   });
 };
 

@@ -32,6 +32,10 @@ describe('a whole audit', () => {
       'interactions',
       'controls',
       'alternatives',
+      'family',
+      'hydra',
+      'sufficiency',
+      'cost',
     ]);
     expect(events.at(-1)?.event).toMatchObject({
       $case: 'auditEnded',

@@ -45,6 +45,26 @@ describe('requests', () => {
     ],
     ['an unknown search prompt', { searchPromptIds: ['x'] }, 'REQUEST_INVALID', 'search_prompt_ids names "x"'],
     ['too long a title', { title: 'x'.repeat(129) }, 'REQUEST_INVALID', 'title has 129 characters; at most 128'],
+    [
+      'a stage that cannot be skipped',
+      { skipStages: ['filter'] },
+      'REQUEST_INVALID',
+      'skip_stages holds "filter"; these can be left out: family, hydra, sufficiency, cost.',
+    ],
+    [
+      'too large a cap',
+      { claims: { familySets: 1025 } },
+      'REQUEST_INVALID',
+      'claims.family_sets is 1025; at most 1024',
+    ],
+    ['a level of 1', { claims: { hydraLevel: 1 } }, 'REQUEST_INVALID', 'claims.hydra_level is 1;'],
+    ['a negative effect', { claims: { hydraMinEffect: -1 } }, 'REQUEST_INVALID', 'claims.hydra_min_effect is -1;'],
+    [
+      'over-refusal of named prompts',
+      { overRefusal: true, searchPromptIds: ['b0'] },
+      'REQUEST_INVALID',
+      'search_prompt_ids must be empty',
+    ],
     ['an empty range', { positions: { span: 4, start: 5, end: 5 } }, 'REQUEST_INVALID', 'holds no position'],
   ];
   it.each(invalid)('%s is refused at once', async (_name, changes, code, text) => {
@@ -101,6 +121,15 @@ describe('requests', () => {
     );
   });
 
+  it('a model without false refusals is AUDIT_IMPOSSIBLE for over-refusal, with the count', async () => {
+    const { client } = await bench.start();
+    const id = await create(client, specOf(2, { overRefusal: true }));
+    await watchToEnd(client, id);
+    expect((await client.getAudit({ id })).audit?.error).toBe(
+      'AUDIT_IMPOSSIBLE: The model refuses 0 of 2 harmless prompts of this set: there is no false refusal to explain.',
+    );
+  });
+
   it.each(['nope', '../../etc', ''])('no audit has the id %j', async (id) => {
     const { client } = await bench.start();
     expect((await caught(client.getAudit({ id }))).code).toBe('AUDIT_UNKNOWN');
@@ -148,6 +177,7 @@ describe('requests', () => {
       schema: 'refusalscope.comparison/1',
       samePromptSet: true,
       minimalSetsFound: { before: { count: 2, of: 2 }, after: { count: 1, of: 1 } },
+      depthOfDefence: { before: { min: 2, max: 2 }, after: { min: 2, max: 2 } },
       features: { gained: [], lost: [], kept: ['1/0', '1/1'], layersWithSameSae: [1, 2, 3] },
       directionCosines: [1, 2, 3, 4].map((layer) => ({ layer, cosine: 1 })),
     });

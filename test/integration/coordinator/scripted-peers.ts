@@ -18,6 +18,7 @@ import { silentLogger } from '../../../shared/log/create-logger.js';
 import { bindService, type RunningServer, startServer } from '../../../shared/rpc/start-server.js';
 import { decodeMask } from '../../../shared/tensors/mask-bits.js';
 import { encodeMatrix, encodeRow } from '../../../shared/tensors/matrix.js';
+import { claimHandlers } from './scripted-claims.js';
 
 const D_MODEL = 4;
 const LAYERS = [1, 2, 3];
@@ -28,7 +29,7 @@ export interface PeerScript {
   /** Milliseconds an evaluation takes. */
   delayMs: number;
   weightsSha256: string;
-  /** How many harmful prompts are refused; default all. */
+  /** Which prompts are refused; default the harmful ones of the fixture (h0, h1, ...). */
   refuses: (promptId: string) => boolean;
   /** Called before each evaluation that is really run. */
   onEvaluation?: (promptId: string) => void;
@@ -52,7 +53,7 @@ const plantedScore = (clean: number, off: readonly string[]): number =>
   clean - (off.includes('1/0') ? 3 : 0) - (off.includes('1/1') ? 3 : 0) - 0.01 * off.length;
 
 export const startScriptedPeers = async (changes: Partial<PeerScript> = {}): Promise<ScriptedPeers> => {
-  const script: PeerScript = { delayMs: 0, weightsSha256: 'aa', refuses: () => true, ...changes };
+  const script: PeerScript = { delayMs: 0, weightsSha256: 'aa', refuses: (id) => id.startsWith('h'), ...changes };
   const runs = new Map<string, number>();
   const serve = (service: Parameters<typeof startServer>[0]['services'][number]) =>
     startServer({ address: '127.0.0.1:0', services: [service], logger: silentLogger });
@@ -153,6 +154,10 @@ const saeHandlers = () => ({
   }),
 });
 
+const names = (features: readonly Feature[]) => features.map(({ layer, index }) => `${layer}/${index}`);
+const idOf = (prompt: Prompt | undefined) => prompt?.id ?? '';
+const result = <Value>(value: Value) => ({ event: { $case: 'result' as const, value } });
+
 const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
   const cleanScore = (id: string) => (script.refuses(id) ? 5 : -5);
   /** Yields the evaluations of a call one by one; those known are not run. */
@@ -182,27 +187,27 @@ const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
       yield { event: { $case: 'progress' as const, value } };
     }
   }
-  const names = (features: readonly Feature[]) => features.map(({ layer, index }) => `${layer}/${index}`);
-  const idOf = (prompt: Prompt | undefined) => prompt?.id ?? '';
-  const result = <Value>(value: Value) => ({ event: { $case: 'result' as const, value } });
   return {
     async *calibrateOpeners(request: { prompts: { prompt?: Prompt | undefined; label: number }[] }) {
-      const harmful = request.prompts.filter(({ label }) => label === 1);
-      const refused = harmful.filter(({ prompt }) => script.refuses(idOf(prompt)));
+      const refuses = ({ prompt }: (typeof request.prompts)[number]) => script.refuses(idOf(prompt));
+      const [harmful, harmless] = [1, 2].map((wanted) => request.prompts.filter(({ label }) => label === wanted));
       yield result({
         score: SCORE,
         openerTexts: ["I'm sorry"],
-        harmfulRefused: refused.length,
-        harmfulTotal: harmful.length,
-        harmlessTotal: request.prompts.length - harmful.length,
+        harmfulRefused: harmful!.filter(refuses).length,
+        harmfulTotal: harmful!.length,
+        harmlessRefused: harmless!.filter(refuses).length,
+        harmlessTotal: harmless!.length,
         scoreJudgeAgreement: 1,
         agreementTotal: request.prompts.length,
-        baselines: request.prompts.map(({ prompt, label }) => ({
-          promptId: idOf(prompt),
-          refusalScore: label === 1 ? cleanScore(idOf(prompt)) : -5,
-          judgement: { verdict: label === 1 && script.refuses(idOf(prompt)) ? 2 : 1, firstWords: 'I am' },
+        baselines: request.prompts.map((one) => ({
+          promptId: idOf(one.prompt),
+          refusalScore: cleanScore(idOf(one.prompt)),
+          judgement: { verdict: refuses(one) ? 2 : 1, firstWords: 'I am' },
         })),
-        byLength: [{ tokens: 8, refused: refused.length, agree: 1, agreeTotal: request.prompts.length }],
+        byLength: [
+          { tokens: 8, refused: harmful!.filter(refuses).length, agree: 1, agreeTotal: request.prompts.length },
+        ],
       });
     },
     async *findDirections() {
@@ -320,18 +325,7 @@ const searchHandlers = (script: PeerScript, runs: Map<string, number>) => {
       const arm = { flips: 1, total: request.draws, meanScoreChange: -0.5, didNotAct: 1 };
       yield result({ randomFeatures: arm, randomActiveFeatures: arm, randomDirections: { ...arm, flips: 0 } });
     },
-    async *enumerateMinimalSets() {
-      yield unused();
-    },
-    async *traceHydra() {
-      yield unused();
-    },
-    async *testSufficiency() {
-      yield unused();
-    },
-    async *measureCost() {
-      yield unused();
-    },
+    ...claimHandlers({ evaluate, score: (id, off) => plantedScore(cleanScore(id), off) }),
     async *rankFeatures(request: { prompts: unknown[]; count: number }) {
       const first = (index: number) =>
         Array.from({ length: Math.min(request.count, 9) }, (_, i) => ({

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { runTasks } from '../../../services/coordinator/audit/run-tasks.js';
+import { median } from '../../../services/coordinator/report/describe-spread.js';
 import type { MinimalSetFacts } from '../../../services/coordinator/report/report-type.js';
 import { rankSharedFeatures } from '../../../services/coordinator/report/shared-features.js';
-import { median } from '../../../services/coordinator/report/summarize.js';
 import {
   countSetsBySize,
   countsUpTo,

@@ -154,7 +154,42 @@ export interface AuditSpec {
   /** Leave the first words of answers out of the report. */
   redactAnswers: boolean;
   /** Present: the stages run as in arXiv 2509.09708, and the report has its tables with the measured values beside. */
-  paper?: PaperSettings | undefined;
+  paper?:
+    | PaperSettings
+    | undefined;
+  /** What the stages "family", "hydra", "sufficiency" and "cost" may spend. Absent: the defaults. */
+  claims?:
+    | ClaimSettings
+    | undefined;
+  /** Search the harmless prompts that the model refuses, in place of the harmful ones. search_prompt_ids must be empty then. */
+  overRefusal: boolean;
+  /** Stages to leave out: any of "family", "hydra", "sufficiency", "cost". */
+  skipStages: string[];
+}
+
+/** Caps of the stages that say how far the findings hold. Zeros take the defaults; the report says what a cap cut off. */
+export interface ClaimSettings {
+  /** Prompts with a minimal set that "family", "hydra" and "sufficiency" take, spread over the categories; 0: 16. */
+  prompts: number;
+  /** Stage "family": evaluations a prompt (0: 200), and minimal sets a prompt, at most 1024 (0: 32). */
+  familyEvaluations: number;
+  familySets: number;
+  /**
+   * Stage "hydra": woken features that are followed a round and prompt (0: 16), rounds (0: 4), null sets of each kind (0: 2), the
+   * smallest mean effect that counts (log-odds; 0: 0.1), and the expected share of false features among those reported (0: 0.05).
+   */
+  hydraFeatures: number;
+  hydraRounds: number;
+  hydraNullDraws: number;
+  hydraMinEffect: number;
+  hydraLevel: number;
+  /** Stage "sufficiency": random sets beside each set, at most 64; 0: 3. */
+  sufficiencyDraws: number;
+  /** Stages "sufficiency" and "cost": harmless prompts that the model answers; 0: 8. */
+  harmlessPrompts: number;
+  /** Stage "cost": distinct minimal sets (0: 16), and tokens of each clean answer that cross-entropy is measured on (0: 32). */
+  costSets: number;
+  costAnswerTokens: number;
 }
 
 /** Settings of the paper's stages. Zeros and empty lists take the published values; with them every SAE layer is searched. */
@@ -341,6 +376,9 @@ function createBaseAuditSpec(): AuditSpec {
     openers: [],
     redactAnswers: false,
     paper: undefined,
+    claims: undefined,
+    overRefusal: false,
+    skipStages: [],
   };
 }
 
@@ -404,6 +442,15 @@ export const AuditSpec: MessageFns<AuditSpec> = {
     }
     if (message.paper !== undefined) {
       PaperSettings.encode(message.paper, writer.uint32(138).fork()).join();
+    }
+    if (message.claims !== undefined) {
+      ClaimSettings.encode(message.claims, writer.uint32(146).fork()).join();
+    }
+    if (message.overRefusal !== false) {
+      writer.uint32(152).bool(message.overRefusal);
+    }
+    for (const v of message.skipStages) {
+      writer.uint32(162).string(v!);
     }
     return writer;
   },
@@ -577,6 +624,30 @@ export const AuditSpec: MessageFns<AuditSpec> = {
             message.paper = PaperSettings.decode(reader, reader.uint32());
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.claims = ClaimSettings.decode(reader, reader.uint32());
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.overRefusal = reader.bool();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.skipStages.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -644,6 +715,17 @@ export const AuditSpec: MessageFns<AuditSpec> = {
         ? globalThis.Boolean(object.redact_answers)
         : false,
       paper: isSet(object.paper) ? PaperSettings.fromJSON(object.paper) : undefined,
+      claims: isSet(object.claims) ? ClaimSettings.fromJSON(object.claims) : undefined,
+      overRefusal: isSet(object.overRefusal)
+        ? globalThis.Boolean(object.overRefusal)
+        : isSet(object.over_refusal)
+        ? globalThis.Boolean(object.over_refusal)
+        : false,
+      skipStages: globalThis.Array.isArray(object?.skipStages)
+        ? object.skipStages.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.skip_stages)
+        ? object.skip_stages.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -700,6 +782,15 @@ export const AuditSpec: MessageFns<AuditSpec> = {
     if (message.paper !== undefined) {
       obj.paper = PaperSettings.toJSON(message.paper);
     }
+    if (message.claims !== undefined) {
+      obj.claims = ClaimSettings.toJSON(message.claims);
+    }
+    if (message.overRefusal !== false) {
+      obj.overRefusal = message.overRefusal;
+    }
+    if (message.skipStages?.length) {
+      obj.skipStages = message.skipStages;
+    }
     return obj;
   },
 
@@ -729,6 +820,313 @@ export const AuditSpec: MessageFns<AuditSpec> = {
     message.paper = (object.paper !== undefined && object.paper !== null)
       ? PaperSettings.fromPartial(object.paper)
       : undefined;
+    message.claims = (object.claims !== undefined && object.claims !== null)
+      ? ClaimSettings.fromPartial(object.claims)
+      : undefined;
+    message.overRefusal = object.overRefusal ?? false;
+    message.skipStages = object.skipStages?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseClaimSettings(): ClaimSettings {
+  return {
+    prompts: 0,
+    familyEvaluations: 0,
+    familySets: 0,
+    hydraFeatures: 0,
+    hydraRounds: 0,
+    hydraNullDraws: 0,
+    hydraMinEffect: 0,
+    hydraLevel: 0,
+    sufficiencyDraws: 0,
+    harmlessPrompts: 0,
+    costSets: 0,
+    costAnswerTokens: 0,
+  };
+}
+
+export const ClaimSettings: MessageFns<ClaimSettings> = {
+  encode(message: ClaimSettings, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prompts !== 0) {
+      writer.uint32(8).uint32(message.prompts);
+    }
+    if (message.familyEvaluations !== 0) {
+      writer.uint32(16).uint32(message.familyEvaluations);
+    }
+    if (message.familySets !== 0) {
+      writer.uint32(24).uint32(message.familySets);
+    }
+    if (message.hydraFeatures !== 0) {
+      writer.uint32(32).uint32(message.hydraFeatures);
+    }
+    if (message.hydraRounds !== 0) {
+      writer.uint32(40).uint32(message.hydraRounds);
+    }
+    if (message.hydraNullDraws !== 0) {
+      writer.uint32(48).uint32(message.hydraNullDraws);
+    }
+    if (message.hydraMinEffect !== 0) {
+      writer.uint32(57).double(message.hydraMinEffect);
+    }
+    if (message.hydraLevel !== 0) {
+      writer.uint32(65).double(message.hydraLevel);
+    }
+    if (message.sufficiencyDraws !== 0) {
+      writer.uint32(72).uint32(message.sufficiencyDraws);
+    }
+    if (message.harmlessPrompts !== 0) {
+      writer.uint32(80).uint32(message.harmlessPrompts);
+    }
+    if (message.costSets !== 0) {
+      writer.uint32(88).uint32(message.costSets);
+    }
+    if (message.costAnswerTokens !== 0) {
+      writer.uint32(96).uint32(message.costAnswerTokens);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClaimSettings {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClaimSettings();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.prompts = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.familyEvaluations = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.familySets = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.hydraFeatures = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.hydraRounds = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.hydraNullDraws = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.hydraMinEffect = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.hydraLevel = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.sufficiencyDraws = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.harmlessPrompts = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.costSets = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.costAnswerTokens = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClaimSettings {
+    return {
+      prompts: isSet(object.prompts) ? globalThis.Number(object.prompts) : 0,
+      familyEvaluations: isSet(object.familyEvaluations)
+        ? globalThis.Number(object.familyEvaluations)
+        : isSet(object.family_evaluations)
+        ? globalThis.Number(object.family_evaluations)
+        : 0,
+      familySets: isSet(object.familySets)
+        ? globalThis.Number(object.familySets)
+        : isSet(object.family_sets)
+        ? globalThis.Number(object.family_sets)
+        : 0,
+      hydraFeatures: isSet(object.hydraFeatures)
+        ? globalThis.Number(object.hydraFeatures)
+        : isSet(object.hydra_features)
+        ? globalThis.Number(object.hydra_features)
+        : 0,
+      hydraRounds: isSet(object.hydraRounds)
+        ? globalThis.Number(object.hydraRounds)
+        : isSet(object.hydra_rounds)
+        ? globalThis.Number(object.hydra_rounds)
+        : 0,
+      hydraNullDraws: isSet(object.hydraNullDraws)
+        ? globalThis.Number(object.hydraNullDraws)
+        : isSet(object.hydra_null_draws)
+        ? globalThis.Number(object.hydra_null_draws)
+        : 0,
+      hydraMinEffect: isSet(object.hydraMinEffect)
+        ? globalThis.Number(object.hydraMinEffect)
+        : isSet(object.hydra_min_effect)
+        ? globalThis.Number(object.hydra_min_effect)
+        : 0,
+      hydraLevel: isSet(object.hydraLevel)
+        ? globalThis.Number(object.hydraLevel)
+        : isSet(object.hydra_level)
+        ? globalThis.Number(object.hydra_level)
+        : 0,
+      sufficiencyDraws: isSet(object.sufficiencyDraws)
+        ? globalThis.Number(object.sufficiencyDraws)
+        : isSet(object.sufficiency_draws)
+        ? globalThis.Number(object.sufficiency_draws)
+        : 0,
+      harmlessPrompts: isSet(object.harmlessPrompts)
+        ? globalThis.Number(object.harmlessPrompts)
+        : isSet(object.harmless_prompts)
+        ? globalThis.Number(object.harmless_prompts)
+        : 0,
+      costSets: isSet(object.costSets)
+        ? globalThis.Number(object.costSets)
+        : isSet(object.cost_sets)
+        ? globalThis.Number(object.cost_sets)
+        : 0,
+      costAnswerTokens: isSet(object.costAnswerTokens)
+        ? globalThis.Number(object.costAnswerTokens)
+        : isSet(object.cost_answer_tokens)
+        ? globalThis.Number(object.cost_answer_tokens)
+        : 0,
+    };
+  },
+
+  toJSON(message: ClaimSettings): unknown {
+    const obj: any = {};
+    if (message.prompts !== 0) {
+      obj.prompts = Math.round(message.prompts);
+    }
+    if (message.familyEvaluations !== 0) {
+      obj.familyEvaluations = Math.round(message.familyEvaluations);
+    }
+    if (message.familySets !== 0) {
+      obj.familySets = Math.round(message.familySets);
+    }
+    if (message.hydraFeatures !== 0) {
+      obj.hydraFeatures = Math.round(message.hydraFeatures);
+    }
+    if (message.hydraRounds !== 0) {
+      obj.hydraRounds = Math.round(message.hydraRounds);
+    }
+    if (message.hydraNullDraws !== 0) {
+      obj.hydraNullDraws = Math.round(message.hydraNullDraws);
+    }
+    if (message.hydraMinEffect !== 0) {
+      obj.hydraMinEffect = floatToJson(message.hydraMinEffect);
+    }
+    if (message.hydraLevel !== 0) {
+      obj.hydraLevel = floatToJson(message.hydraLevel);
+    }
+    if (message.sufficiencyDraws !== 0) {
+      obj.sufficiencyDraws = Math.round(message.sufficiencyDraws);
+    }
+    if (message.harmlessPrompts !== 0) {
+      obj.harmlessPrompts = Math.round(message.harmlessPrompts);
+    }
+    if (message.costSets !== 0) {
+      obj.costSets = Math.round(message.costSets);
+    }
+    if (message.costAnswerTokens !== 0) {
+      obj.costAnswerTokens = Math.round(message.costAnswerTokens);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClaimSettings>): ClaimSettings {
+    return ClaimSettings.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClaimSettings>): ClaimSettings {
+    const message = createBaseClaimSettings();
+    message.prompts = object.prompts ?? 0;
+    message.familyEvaluations = object.familyEvaluations ?? 0;
+    message.familySets = object.familySets ?? 0;
+    message.hydraFeatures = object.hydraFeatures ?? 0;
+    message.hydraRounds = object.hydraRounds ?? 0;
+    message.hydraNullDraws = object.hydraNullDraws ?? 0;
+    message.hydraMinEffect = object.hydraMinEffect ?? 0;
+    message.hydraLevel = object.hydraLevel ?? 0;
+    message.sufficiencyDraws = object.sufficiencyDraws ?? 0;
+    message.harmlessPrompts = object.harmlessPrompts ?? 0;
+    message.costSets = object.costSets ?? 0;
+    message.costAnswerTokens = object.costAnswerTokens ?? 0;
     return message;
   },
 };

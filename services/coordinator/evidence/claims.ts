@@ -4,6 +4,7 @@
  */
 import type { ControlArmFacts, ControlArmName, MinimalSetFacts } from '../report/report-type.js';
 import type { StageResults } from '../stages/stage-results.js';
+import { type StageClaim, stageClaims } from './stage-claims.js';
 
 /** A score of one prompt with these features off. */
 export interface ClaimedScore {
@@ -32,7 +33,7 @@ export interface ControlClaim {
   readonly facts: ControlArmFacts;
 }
 
-export type Claim = ScoresClaim | ControlClaim;
+export type Claim = ScoresClaim | ControlClaim | StageClaim;
 
 export interface ScoredKey {
   readonly scope: string;
@@ -48,6 +49,8 @@ export const buildClaims = (results: StageResults, evaluations: readonly ScoredK
     ...results.filter.sets.flatMap((set) => setClaims(set, keys)),
     ...interactionClaims(results, keys),
     ...controlClaims(results),
+    ...familySetClaims(results, keys),
+    ...stageClaims(results),
   ];
 };
 
@@ -98,6 +101,22 @@ const setClaims = (set: MinimalSetFacts, keys: FoundKeys): ScoresClaim[] => {
     }),
   ];
 };
+
+/** Each further way to break a refusal, checked like the minimal set of the filter. */
+const familySetClaims = ({ family }: StageResults, keys: FoundKeys): ScoresClaim[] =>
+  (family?.prompts ?? []).flatMap(({ promptId, cleanScore, sets }) =>
+    sets.map(({ members, score: setScore }, i): ScoresClaim => {
+      const score = scoreOf(promptId, keys);
+      return {
+        id: `family-set/${promptId}/${i + 1}`,
+        type: 'scores',
+        statement: `Prompt ${promptId} is no longer refused with ${members.join(', ')} off.`,
+        promptId,
+        features: members,
+        scores: [score('clean', [], cleanScore), score('set off', members, setScore)],
+      };
+    }),
+  );
 
 const interactionClaims = ({ interactions }: StageResults, keys: FoundKeys): ScoresClaim[] =>
   interactions.confirmed.flatMap(({ first, second, prompts }) =>

@@ -16,10 +16,12 @@ import { controlsStage } from '../stages/controls.js';
 import { admitAgain } from '../stages/saes.js';
 import type { StageContext } from '../stages/stage.js';
 import type { StageResults } from '../stages/stage-results.js';
+import { stagesOf } from '../stages/stages.js';
 import type { AuditStore } from '../store/audit-store.js';
 import { readStages } from './build-manifest.js';
 import type { Claim, ControlClaim, ScoresClaim } from './claims.js';
 import { readManifest } from './manifest-lines.js';
+import { type StageClaim, stageClaims } from './stage-claims.js';
 import { readManifestText } from './verify-manifest.js';
 
 /** Twenty times what was seen between batches of different size in float32 (docs/report.md); flips are decided far above it. */
@@ -83,11 +85,13 @@ export const replayClaim = async (options: ReplayOptions, claim: Claim): Promise
   await assertSameModel(environment, described as StageOutcome<'describe'>);
   const context = freshContext(quietContext(environment));
   await admitAgain(context, results.describe);
-  const numbers =
-    claim.type === 'scores'
-      ? await replayScores(context, results, claim)
-      : await replayControl(context, results, claim);
+  const numbers = await replayNumbers(context, results, claim);
   return { claim, numbers, holds: numbers.every(({ agrees }) => agrees) };
+};
+
+const replayNumbers = (context: StageContext, results: StageResults, claim: Claim): Promise<ReplayedNumber[]> => {
+  if (claim.type === 'scores') return replayScores(context, results, claim);
+  return claim.type === 'control' ? replayControl(context, results, claim) : replayStage(context, results, claim);
 };
 
 /** Calls that know no evaluation and keep none. */
@@ -162,6 +166,23 @@ const replayControl = async (
     number('of', facts.flips.of, again?.flips.of),
     number('mean score change', facts.meanScoreChange, again?.meanScoreChange),
   ];
+};
+
+/** The stage again; on one prompt, it sees that prompt's set alone. A claim that it no longer makes holds nothing. */
+const replayStage = async (
+  context: StageContext,
+  results: StageResults,
+  { id, stage, promptId, numbers }: StageClaim,
+): Promise<ReplayedNumber[]> => {
+  const sets = results.filter.sets.filter((set) => promptId === '' || set.promptId === promptId);
+  const found = stagesOf(context.spec).find(({ name }) => name === stage);
+  if (found === undefined) throw fault('CHECKPOINT_CORRUPT', `spec.json leaves out the stage "${stage}".`);
+  const again = await found.run(context, { ...results, filter: { sets } });
+  const own = stageClaims({ ...results, [stage]: again }).find((claim) => claim.id === id);
+  return numbers.map(({ name, value }) => {
+    const recomputed = own?.numbers.find((number) => number.name === name)?.value ?? Number.NaN;
+    return { name, stored: value, recomputed, sameEvaluation: undefined, agrees: isClose(value, recomputed) };
+  });
 };
 
 /** NaN is close to nothing. */

@@ -179,6 +179,49 @@ describe('replay of a claim', () => {
     expect(await replay('control/randomFeatures')).toMatchObject({ holds: true });
   });
 
+  it('checks every further way of a family by its own evaluations', async () => {
+    const { holds, numbers } = await replay('family-set/h0/1');
+    expect(holds).toBe(true);
+    expect(numbers.map(({ stored, sameEvaluation }) => [stored, sameEvaluation])).toEqual([
+      [5, true],
+      [-1.02, true],
+    ]);
+  });
+
+  it.each(['family/h0', 'hydra', 'hydra/2-7', 'sufficiency/h1', 'cost/h0'])(
+    'runs the stage behind %s again, with nothing known, and it holds',
+    async (claim) => {
+      const before = [...bench.peers.runs.values()].reduce((sum, count) => sum + count, 0);
+      expect(await replay(claim)).toMatchObject({ holds: true });
+      expect([...bench.peers.runs.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(before);
+    },
+  );
+
+  it('a stage that finds something else now does not hold, nor a claim that it no longer makes', async () => {
+    const change = (name: string, value: number) => (bytes: Buffer) => {
+      const entries = readManifest(bytes.toString('utf8')).entries.map(({ entry }) =>
+        entry.kind === 'claim' && entry.type === 'stage'
+          ? { ...entry, numbers: entry.numbers.map((number) => (number.name === name ? { name, value } : number)) }
+          : entry,
+      );
+      return Buffer.from(encodeManifest(entries));
+    };
+    const deeper = await withChanged('manifest.jsonl', change('depth of defence', 3), () => replay('family/h0'));
+    expect(deeper.holds).toBe(false);
+    expect(deeper.numbers.find(({ agrees }) => !agrees)).toMatchObject({ name: 'depth of defence', recomputed: 2 });
+    const rename = (bytes: Buffer) =>
+      Buffer.from(
+        encodeManifest(
+          readManifest(bytes.toString('utf8')).entries.map(({ entry }) =>
+            entry.kind === 'claim' && entry.id === 'hydra/2-7' ? { ...entry, id: 'hydra/2-8' } : entry,
+          ),
+        ),
+      );
+    const gone = await withChanged('manifest.jsonl', rename, () => replay('hydra/2-8'));
+    expect(gone.holds).toBe(false);
+    expect(gone.numbers.every(({ recomputed }) => Number.isNaN(recomputed))).toBe(true);
+  });
+
   it('refuses other model files, and a claim that is not there', async () => {
     expect((await listClaims(store, id)).map((claim) => claim.id)).toContain('minimal-set/h1');
     expect(await caught(replay('minimal-set/none'))).toMatchObject({ code: 'REQUEST_INVALID' });

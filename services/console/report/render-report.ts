@@ -11,17 +11,22 @@ import type { Section } from './page-parts.js';
 import { alternativesSection } from './sections/alternatives.js';
 import { baselineSection } from './sections/baselines.js';
 import { controlsSection } from './sections/controls.js';
+import { costSection } from './sections/cost.js';
 import { depthSection } from './sections/depth.js';
 import { directionSection } from './sections/direction.js';
 import { dormantSection } from './sections/dormant.js';
+import { familySection } from './sections/family.js';
 import { headlineSection } from './sections/headline.js';
+import { hydraSection } from './sections/hydra.js';
 import { interactionsSection } from './sections/interactions.js';
 import { lengthAgreementSection } from './sections/length-agreement.js';
 import { minimalSetsSection } from './sections/minimal-sets.js';
+import { overRefusalSection } from './sections/over-refusal.js';
 import { paperSection } from './sections/paper.js';
 import { promptsSection } from './sections/prompts.js';
 import { provenanceSection } from './sections/provenance.js';
 import { saesSection } from './sections/saes.js';
+import { sufficiencySection } from './sections/sufficiency.js';
 import { verificationSection } from './sections/verification.js';
 import { warningsSection } from './sections/warnings.js';
 
@@ -41,13 +46,18 @@ export const REPORT_POLICY = [
 const SECTIONS: readonly ((report: Report) => Section | undefined)[] = [
   headlineSection,
   warningsSection,
+  overRefusalSection,
   baselineSection,
   directionSection,
   depthSection,
   minimalSetsSection,
+  familySection,
+  sufficiencySection,
+  costSection,
   promptsSection,
   interactionsSection,
   dormantSection,
+  hydraSection,
   controlsSection,
   alternativesSection,
   verificationSection,

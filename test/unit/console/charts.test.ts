@@ -3,6 +3,7 @@ import { shareBars } from '../../../services/console/report/charts/bar-chart.js'
 import { chartFrame, px } from '../../../services/console/report/charts/chart-frame.js';
 import { heatMap, reachOf, tintOf } from '../../../services/console/report/charts/heat-map.js';
 import { countValues, histogram } from '../../../services/console/report/charts/histogram.js';
+import { intervalChart } from '../../../services/console/report/charts/interval-chart.js';
 import { lineChart } from '../../../services/console/report/charts/line-chart.js';
 import { featureTicks, pathChart } from '../../../services/console/report/charts/path-chart.js';
 import { presenceMatrix } from '../../../services/console/report/charts/presence-matrix.js';
@@ -327,5 +328,30 @@ describe('scatter chart', () => {
     expect(scatterChart({ ...text, side: 10, xLabel: '', yLabel: '', points: [] }).text).toContain(
       'no pair was measured',
     );
+  });
+});
+
+describe('interval chart', () => {
+  const row = { label: '1/2', mean: -1, low: -2, high: 0, against: 0, tip: HOSTILE };
+  const chart = (rows: (typeof row)[]): string =>
+    intervalChart({ ...text, width: 400, xLabel: 'effect (nats)', rows }).text;
+
+  it('puts the mean inside its interval, and the null sets where their value is', () => {
+    const svg = chart([row]);
+    const [, low, high] = /class="whisker" d="M([\d.]+) [\d.]+V[\d.]+M[\d.]+ [\d.]+H([\d.]+)/.exec(svg) ?? [];
+    const mean = numberOf(marksOf(svg, '<circle')[0], 'cx');
+    expect(mean).toBeCloseTo((Number(low) + Number(high)) / 2, 1);
+    // The dotted line at 0 is where the interval ends, and where the cross stands.
+    expect(numberOf(marksOf(svg, 'reference')[0], 'x1')).toBe(Number(high));
+    const [, left, right] = /class="mark third cross"><path d="M([\d.]+) [\d.]+L([\d.]+)/.exec(svg) ?? [];
+    expect((Number(left) + Number(right)) / 2).toBeCloseTo(Number(high), 1);
+    expect(svg).not.toContain('<script');
+  });
+
+  it('leaves out a row without numbers, and is a sentence without any', () => {
+    const broken = { ...row, mean: Number.NaN };
+    expect(marksOf(chart([row, broken]), '<circle')).toHaveLength(1);
+    expect(hasBadNumber(chart([{ ...row, against: Number.NaN }]))).toBe(false);
+    expect(chart([broken])).toContain('class="nothing"');
   });
 });

@@ -20,7 +20,7 @@ export interface StripChartSpec extends ChartText {
   readonly reference: number;
 }
 
-const MARGIN = { top: 4, right: 14, bottom: 40, left: 10 };
+const MARGIN = { top: 4, right: 14, bottom: 40, left: 16 };
 const DOT = 3.2;
 const STEP = DOT * 2 + 0.6;
 const HEADING = 20;

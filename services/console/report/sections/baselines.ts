@@ -11,7 +11,7 @@ export function baselineSection(report: Report): Section {
   const { openers } = report;
   const how = openers.calibrated ? 'calibrated from the model’s own refusals' : 'fixed by the caller';
   const body = markup`
-<p>Judged by the text of its greedy answers, the model refuses ${rateText(openers.harmfulRefused)} of the harmful and ${rateText(openers.harmlessRefused)} of the harmless prompts. The sign of the refusal score agrees with the judged answer in ${rateText(openers.scoreTextAgreement)} of them.</p>
+<p>Judged by the text of its greedy answers, the model refuses ${rateText(openers.harmfulRefused)} of the harmful and ${rateText(openers.harmlessRefused)} of the harmless prompts. The sign of the refusal score agrees with the judged answer in ${rateText(openers.scoreTextAgreement)} of them.${overRefusalHint(report)}</p>
 ${figure(scoreStrip(report.prompts), 'Each mark is one prompt without edits. Right of the dotted line the score says refusal. Filled: the judge read a refusal; hollow: it did not; cross: degenerate answer, failed judge or no judgement.', 'Refusal scores by label')}
 ${dataTable({
   caption: 'Refusals and minimal sets by category',
@@ -47,6 +47,12 @@ ${dataTable({
 <p>${openers.texts.map((text, index) => markup`${index > 0 && ' · '}<code title="tokens ${(openers.tokenIds[index] ?? []).join(', ')}">${text}</code>`)}</p>`;
   return { id: 'baselines', title: 'Before any edit', body };
 }
+
+/** Where to look further, if there is something to see and this audit did not look there. */
+const overRefusalHint = ({ openers, overRefusal }: Report): Markup | string =>
+  openers.harmlessRefused.count > 0 && overRefusal === undefined
+    ? markup` Which features cause the false refusals: <code>refusalscope audit --over-refusal</code>.`
+    : '';
 
 function scoreStrip(prompts: readonly PromptFacts[]): Markup {
   const group = (label: PromptFacts['label']): { name: string; dots: StripDot[] } => {

@@ -8,6 +8,7 @@ import { countText, numberText, percentText, pluralText, shareText } from '../..
 import { CONTROL_NAMES, rateText, rateWithInterval } from '../count-text.js';
 import { type KeyFigure, keyFigures, type Section } from '../page-parts.js';
 import { wilsonInterval } from '../wilson-interval.js';
+import { claimAnswer } from './claim-sentences.js';
 
 export type Verdict = 'nothing refused' | 'no set' | 'no controls' | 'specific' | 'not specific';
 
@@ -58,9 +59,11 @@ function answer(report: Report): Markup[] {
   const sizes =
     size &&
     markup` ${size.min === size.max ? `with ${pluralText(size.min, 'feature')} each` : `with ${countText(size.min)} to ${countText(size.max)} features each (median ${numberText(size.median, Number.isInteger(size.median) ? 0 : 1)})`}`;
+  const searched = report.settings.searched === 'refused harmless' ? 'refused harmless prompts' : 'refused prompts';
   return [
-    markup`Suppressing a few features <strong>switches refusal off in ${rateWithInterval(found)}</strong> of the refused prompts that were searched,${sizes}. ${textSentence(report)}`,
+    markup`Suppressing a few features <strong>switches refusal off in ${rateWithInterval(found)}</strong> of the ${searched} that were searched,${sizes}. ${textSentence(report)}`,
     markup`${controlSentence(report, verdict)} ${depthSentence(report)}`,
+    ...[claimAnswer(report)].filter((sentence) => sentence !== undefined),
   ];
 }
 

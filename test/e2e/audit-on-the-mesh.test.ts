@@ -48,6 +48,8 @@ beforeAll(async () => {
   const audit = cli(
     ...['audit', '--prompts', 'prompts.jsonl', '--out', 'first', '--growth', '10,50,200'],
     ...['--masks', '60', '--features', '6', '--draws', '2', '--answer-tokens', '16'],
+    ...['--claim-prompts', '2', '--family-evaluations', '40', '--hydra-features', '4', '--sufficiency-draws', '1'],
+    ...['--harmless-prompts', '2', '--cost-sets', '2'],
   );
   // The moment at which a person presses Ctrl-C: the filter is at work and has not finished.
   const stage = async () => {
@@ -93,7 +95,7 @@ describe('an audit on the real mesh', () => {
       join(folder, 'resumed', 'report.html'),
     ]);
     expect(await readFile(join(folder, 'resumed', 'report.html'), 'utf8')).toMatch(/^<!doctype html>/i);
-    expect(resumed.err).not.toContain('[4/11]');
+    expect(resumed.err).not.toContain('[4/16]');
     expect(report.run.resumed).toBe(1);
   });
 
@@ -125,13 +127,28 @@ describe('an audit on the real mesh', () => {
     expect(report.verification.total).toBe(minimalSets.flips.of);
   });
 
+  it('further minimal sets flip too, within the budget, and what was cut off is said', () => {
+    const { families, sufficiency, costs } = report;
+    expect(families?.examined).toEqual({ count: 2, of: report.summary.minimalSetsFound.count });
+    for (const { sets, complete, evaluations, depthOfDefence } of families?.prompts ?? []) {
+      expect(sets.length).toBeGreaterThan(0);
+      expect(sets.filter(({ score }) => score >= 0)).toEqual([]);
+      expect(depthOfDefence).toBeGreaterThan(0);
+      // The question that is being asked when the budget ends is answered.
+      if (!complete) expect(evaluations).toBeGreaterThanOrEqual(40);
+    }
+    expect(sufficiency?.random.leftOn.of).toBe(2);
+    for (const { meanKl, largestKl } of costs?.rows ?? []) expect(largestKl).toBeGreaterThanOrEqual(meanKl);
+    expect(costs?.rows.at(-1)?.off).toBe('all candidates');
+  });
+
   it(
     'computed again from the filter on, in another process, the report is the same to rounding',
     async () => {
       await cp(join(folder, 'state'), join(folder, 'again'), { recursive: true });
       const results = join(auditFolder('again'), 'results');
       for (const name of await readdir(results)) {
-        if (/^(filter|verify|dormant|interactions|controls)/.test(name))
+        if (/^(filter|verify|dormant|interactions|controls|alternatives|family|hydra|sufficiency|cost)/.test(name))
           await rm(join(results, name), { recursive: true });
       }
       await rm(join(auditFolder('again'), 'evaluations.binlog'));

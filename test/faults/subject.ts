@@ -19,7 +19,23 @@ export interface Subject {
   close(): void;
 }
 
-const FLAGS = { filter: 'group', positions: 'instruction', seed: 7, draws: 1, answerTokens: 8 } as const;
+const SMALL_CLAIMS = {
+  claimPrompts: 2,
+  familyEvaluations: 40,
+  hydraFeatures: 4,
+  hydraRounds: 2,
+  sufficiencyDraws: 1,
+  harmlessPrompts: 2,
+  costSets: 2,
+} as const;
+const FLAGS = {
+  filter: 'group',
+  positions: 'instruction',
+  seed: 7,
+  draws: 1,
+  answerTokens: 8,
+  ...SMALL_CLAIMS,
+} as const;
 
 export const plantedSubject = (promptsPerCategory: number): Subject => {
   const folder = mkdtempSync(join(tmpdir(), 'refusalscope-faults-'));

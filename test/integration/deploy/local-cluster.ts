@@ -11,8 +11,21 @@ import { RenderedMesh } from './rendered-mesh.js';
 
 const LIMIT_MS = Number(process.env.LOCAL_CLUSTER_LIMIT_S ?? 900) * 1000;
 const STOP_LIMIT_MS = 60_000;
+const SMALL_CLAIMS = ['--family-evaluations', '40', '--sufficiency-draws', '1', '--harmless-prompts', '2'];
 /** As little as an audit can do and still pass through every stage and every service. */
-const SMALL = ['--layers', '13,17', '--growth', '10,50', '--masks', '32', '--features', '4', '--draws', '1'];
+const SMALL = [
+  '--layers',
+  '13,17',
+  '--growth',
+  '10,50',
+  '--masks',
+  '32',
+  '--features',
+  '4',
+  '--draws',
+  '1',
+  ...SMALL_CLAIMS,
+];
 const PAIRS = 4;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

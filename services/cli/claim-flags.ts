@@ -1,4 +1,4 @@
-/** Flags of the stages that say how far findings hold (family, hydra, sufficiency, cost) and of the search for false refusals. */
+/** Flags of the stages that say how far findings hold (alternatives, family, hydra, sufficiency, cost) and of the search for false refusals. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ClaimSettings } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { SKIPPABLE_STAGES } from '../coordinator/audit/claim-settings.js';

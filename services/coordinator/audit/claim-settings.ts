@@ -76,7 +76,7 @@ export const decodeClaimSettings = (wire: WireSettings | undefined): ClaimSettin
   return settings;
 };
 
-export const SKIPPABLE_STAGES = ['family', 'hydra', 'sufficiency', 'cost'] as const;
+export const SKIPPABLE_STAGES = ['alternatives', 'family', 'hydra', 'sufficiency', 'cost'] as const;
 export type SkippableStage = (typeof SKIPPABLE_STAGES)[number];
 
 /** Throws REQUEST_INVALID for another name. */

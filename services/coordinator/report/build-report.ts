@@ -47,7 +47,7 @@ export const buildReport = (
     dormant: results.dormant.prompts,
     interactions: results.interactions,
     controls: results.controls,
-    alternatives: results.alternatives,
+    ...(results.alternatives !== undefined && { alternatives: results.alternatives }),
     ...listClaimParts(results),
     ...(results.paper !== undefined && { paper: results.paper }),
     categories: breakDownByCategory(prompts, results),

@@ -71,8 +71,8 @@ export interface StageResults {
   readonly dormant: { readonly prompts: readonly DormantFacts[] };
   readonly interactions: Interactions;
   readonly controls: ControlsFacts;
-  readonly alternatives: AlternativesFacts;
   /** Unless the spec skips the stage. */
+  readonly alternatives?: AlternativesFacts;
   readonly family?: Families;
   readonly hydra?: Hydra;
   readonly sufficiency?: Sufficiency;

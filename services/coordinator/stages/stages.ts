@@ -33,11 +33,16 @@ const STAGES: readonly Stage<StageName>[] = [
   dormantStage,
   interactionsStage,
   controlsStage,
-  alternativesStage,
 ] as readonly Stage<StageName>[];
 
 /** How far the findings hold. A spec from before there were such stages is finished without them. */
-const CLAIM_STAGES = [familyStage, hydraStage, sufficiencyStage, costStage] as readonly Stage<StageName>[];
+const CLAIM_STAGES = [
+  alternativesStage,
+  familyStage,
+  hydraStage,
+  sufficiencyStage,
+  costStage,
+] as readonly Stage<StageName>[];
 
 export const stagesOf = (spec: AuditSpec): readonly Stage<StageName>[] => {
   const skipped = new Set<string>(spec.skipStages);

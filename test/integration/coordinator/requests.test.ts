@@ -49,7 +49,7 @@ describe('requests', () => {
       'a stage that cannot be skipped',
       { skipStages: ['filter'] },
       'REQUEST_INVALID',
-      'skip_stages holds "filter"; these can be left out: family, hydra, sufficiency, cost.',
+      'skip_stages holds "filter"; these can be left out: alternatives, family, hydra, sufficiency, cost.',
     ],
     [
       'too large a cap',

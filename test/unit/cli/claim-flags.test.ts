@@ -37,7 +37,7 @@ describe('flags of the stages behind claims', () => {
   });
 
   it.each([
-    [['--skip', 'filter'], '"filter" cannot be left out; these can: family, hydra, sufficiency, cost.'],
+    [['--skip', 'filter'], '"filter" cannot be left out; these can: alternatives, family, hydra, sufficiency, cost.'],
     [['--min-effect', '0'], 'It must be a number above 0'],
     [['--family-sets', '1025'], 'between 1 and 1024'],
   ])('%j is refused with what is taken', (flags, text) => {

@@ -125,8 +125,14 @@ describe('what the stages take', () => {
 
   it('stages: those behind claims only of a spec that knows them, less the skipped ones, and over-refusal where asked', () => {
     const namesOf = (spec: object) => stagesOf(spec as AuditSpec).map(({ name }) => name);
-    expect(namesOf({}).at(-1)).toBe('alternatives');
-    expect(namesOf({ claims: CLAIM_DEFAULTS }).slice(-4)).toEqual(['family', 'hydra', 'sufficiency', 'cost']);
+    expect(namesOf({}).at(-1)).toBe('controls');
+    expect(namesOf({ claims: CLAIM_DEFAULTS }).slice(-5)).toEqual([
+      'alternatives',
+      'family',
+      'hydra',
+      'sufficiency',
+      'cost',
+    ]);
     const spec = { claims: CLAIM_DEFAULTS, skipStages: ['family', 'cost'], overRefusal: true };
     expect(namesOf(spec).slice(-3)).toEqual(['hydra', 'sufficiency', 'over-refusal']);
   });

@@ -163,7 +163,7 @@ export interface AuditSpec {
     | undefined;
   /** Search the harmless prompts that the model refuses, in place of the harmful ones. search_prompt_ids must be empty then. */
   overRefusal: boolean;
-  /** Stages to leave out: any of "family", "hydra", "sufficiency", "cost". */
+  /** Stages to leave out: any of "alternatives", "family", "hydra", "sufficiency", "cost". */
   skipStages: string[];
 }
 

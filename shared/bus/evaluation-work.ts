@@ -19,6 +19,9 @@ import { requestWork } from './request-work.js';
 /** Evaluations a work item: some seconds of a small model's time, so that a kill loses little and pods share a prompt's states. */
 const BATCH_SIZE = 32;
 
+/** Items that a pod works on: one is fetched and stored while the other is computed. The autoscaler's threshold (k8s/) is this number. */
+export const SLOTS_OF_A_POD = 2;
+
 export interface PublishEvaluationsOptions {
   /** The audit or caller: its items take turns with those of others. Letters, digits, `_`, `-`. */
   readonly requester: string;
@@ -73,7 +76,7 @@ export type EvaluateMasks = (
   item: EvaluationItem,
 ) => AsyncIterable<EvaluateMasksResponse>;
 
-/** Pulls items until the consumption is drained. Two at a time by default: one is fetched and stored while the other is computed. */
+/** Pulls items until the consumption is drained. */
 export const serveEvaluations = async (
   bus: Bus,
   model: ServedModel,
@@ -92,7 +95,7 @@ export const serveEvaluations = async (
       );
       return EvaluationWorkResult.encode({ results }).finish();
     },
-    { concurrency: 2, ...options },
+    { concurrency: SLOTS_OF_A_POD, ...options },
   );
 };
 

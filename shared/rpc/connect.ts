@@ -36,8 +36,12 @@ export interface Connection<Definition extends CompatServiceDefinition> {
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
 // grpc-js waits up to two minutes between dials by default: too long for a pod that restarts.
 const MAX_RECONNECT_MS = 2_000;
+// A name is asked for again when a connection goes, which servers see to by their age: no more often than this.
+const MIN_BETWEEN_LOOKUPS_MS = 5_000;
+/** Calls take turns over all addresses of the name: a headless Service names every pod. gRPC's default keeps to the first one. */
+const TAKE_TURNS = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
 
-/** `address` is "host:port". Dials lazily: an absent peer shows at the first call, or at `waitUntilReady`. */
+/** `address` is "host:port", or a gRPC target such as "dns:///host:port" or "ipv4:10.0.0.1:7001,10.0.0.2:7001". Dials lazily: an absent peer shows at the first call, or at `waitUntilReady`. */
 export const connect = <Definition extends CompatServiceDefinition>(
   definition: Definition,
   address: string,
@@ -48,6 +52,10 @@ export const connect = <Definition extends CompatServiceDefinition>(
     ...channelOptions({ maxMessageBytes: options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES }),
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_MS,
+    'grpc.dns_min_time_between_resolutions_ms': MIN_BETWEEN_LOOKUPS_MS,
+    'grpc.service_config': TAKE_TURNS,
+    // Else the name's TXT record could say otherwise, and is asked for at each look-up.
+    'grpc.service_config_disable_resolution': 1,
   });
   // From the inside out: each try has its own span and carries the token of its moment.
   const around = [...edge.clientMiddleware, edge.telemetry.clientMiddleware?.(address)];

@@ -64,6 +64,12 @@ export const BREAKS_OF_WORKLOADS: Breaks = {
     },
     /looks at consumer pods/,
   ],
+  'a backlog that no requester makes': [
+    (manifests) => {
+      scaledObjectsOf(manifests)[0]!.spec.triggers[0]!.metadata.lagThreshold = '16';
+    },
+    /lets 16 items wait for a pod of 2 slots/,
+  ],
   'scaling to none': [
     (manifests) => {
       scaledObjectsOf(manifests)[0]!.spec.minReplicaCount = 0;

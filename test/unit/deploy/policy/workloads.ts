@@ -1,5 +1,5 @@
 /** Workloads, Services, disruption budgets and the autoscaler fit together. */
-import { evaluationQueueName } from '../../../../shared/bus/evaluation-work.js';
+import { evaluationQueueName, SLOTS_OF_A_POD } from '../../../../shared/bus/evaluation-work.js';
 import { createSubjects } from '../../../../shared/bus/subjects.js';
 import { type LoadedSettings, portOf, readSettings, serviceOfArgs } from '../known-settings.js';
 import {
@@ -114,6 +114,10 @@ const scalingFaults = ({ metadata, spec }: ScaledObject, manifests: readonly Man
     [trigger?.type === 'nats-jetstream', 'does not look at JetStream'],
     [trigger?.metadata.stream === stream, `looks at ${trigger?.metadata.stream}, the queue is ${stream}`],
     [trigger?.metadata.consumer === subjects.workConsumer, `looks at consumer ${trigger?.metadata.consumer}`],
+    [
+      trigger?.metadata.lagThreshold === String(SLOTS_OF_A_POD),
+      `lets ${trigger?.metadata.lagThreshold} items wait for a pod of ${SLOTS_OF_A_POD} slots: requesters never queue that many`,
+    ],
   ]);
 };
 

@@ -55,7 +55,7 @@ export const runStruck = async (
 };
 
 /** An audit that fails never recovers: told at once, with its error. */
-const unlessItFails = async (coordinators: readonly Coordinator[], id: string, struck: Promise<number>) => {
+export const unlessItFails = async (coordinators: readonly Coordinator[], id: string, struck: Promise<number>) => {
   let isOver = false;
   const failed = untilAudit(coordinators, id, ({ state }) => isOver || state === AuditState.AUDIT_STATE_FAILED, 500);
   const recovered = struck.finally(() => {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AuditState } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { FileAuditStore } from '../../services/coordinator/store/file-audit-store.js';
-import { gather, STRIKE_STAGE, untilAudit } from './audit-run.js';
+import { gather, STRIKE_STAGE, unlessItFails, untilAudit } from './audit-run.js';
 import type { FaultResult } from './fault-result.js';
 import { type Coordinator, type ServiceMesh, untilAnyComputed } from './service-mesh.js';
 import { type Baseline, inMesh, resultOf } from './try-fault.js';
@@ -66,7 +66,7 @@ const fillAndFree = async (baseline: Baseline, mesh: ServiceMesh, folder: string
   await rm(filler);
   const from = performance.now();
   await client.resumeAudit({ id });
-  const recoveryMs = (await untilAnyComputed(() => mesh.workers, from)) - from;
+  const recoveryMs = (await unlessItFails(all, id, untilAnyComputed(() => mesh.workers, from))) - from;
   const ended = await untilAudit(all, id, ({ state }) => state !== AuditState.AUDIT_STATE_RUNNING);
   if (ended.state !== AuditState.AUDIT_STATE_SUCCEEDED) throw new Error(`the audit ended otherwise: ${ended.error}`);
   const store = new FileAuditStore(join(folder, 'audits'));

@@ -17,6 +17,7 @@ export interface LogLine {
 
 export interface ServiceProcess {
   readonly name: string;
+  readonly pid: number;
   readonly lines: readonly LogLine[];
   /** The first line from `fromAt` on that fits. @throws with its last words if the process ends first or the time is over. */
   until(fits: (line: LogLine) => boolean, fromAt?: number, limitMs?: number): Promise<LogLine>;
@@ -70,6 +71,7 @@ export const startService = async (
   };
   const running: ServiceProcess = {
     name,
+    pid: child.pid ?? 0,
     lines,
     until,
     exited,

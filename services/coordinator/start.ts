@@ -60,7 +60,8 @@ export const startCoordinatorService = async (config: CoordinatorConfig): Promis
   const logger = config.logger ?? createLogger('coordinator');
   const { edge = localEdge, consoleListen } = config;
   if (consoleListen !== undefined) assertConsoleMayListen(consoleListen, edge);
-  const bus = config.bus && (await openBus({ ...config.bus, logger, clientName: 'coordinator' }));
+  const own = { logger, clientName: 'coordinator', shares: ['events'] as const };
+  const bus = config.bus && (await openBus({ ...config.bus, ...own }));
   const termMs = config.leaseTermMs ?? DEFAULT_LEASE_TERM_MS;
   const store =
     bus === undefined

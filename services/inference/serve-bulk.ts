@@ -30,7 +30,7 @@ export interface BulkWorker {
 /** @throws PEER_UNAVAILABLE if no server of the bus answers. */
 export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
   const { modelName, provenance, evaluateMasks, ackWaitMs, logger } = options;
-  const bus = await openBus({ ...options.bus, logger, clientName: 'inference' });
+  const bus = await openBus({ ...options.bus, logger, clientName: 'inference', shares: ['blobs'] });
   const model = { name: modelName, digest: digestOfModel(provenance) };
   const evaluate: EvaluateBatch = async function* (request, signal, { id, requester, delivery }) {
     const facts = { workId: id, delivery, evaluations: request.evaluations.length };

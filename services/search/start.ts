@@ -48,7 +48,7 @@ export const startSearchService = async (config: SearchServiceConfig): Promise<R
   const inference = connect(InferenceServiceDefinition, config.inferenceAddress, { edge });
   const sae = connect(SaeServiceDefinition, config.saeAddress, { edge });
   const { logger = silentLogger } = config;
-  const bus = config.bus && (await openBus({ ...config.bus, logger, clientName: 'search' }));
+  const bus = config.bus && (await openBus({ ...config.bus, logger, clientName: 'search', shares: ['blobs'] }));
   const close = async () => {
     inference.close();
     sae.close();

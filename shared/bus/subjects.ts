@@ -25,6 +25,9 @@ export const assertKey = (key: string): string => {
   throw fault('REQUEST_INVALID', `The checkpoint key is "${key.slice(0, 260)}"; it must be ${limit}.`);
 };
 
+/** Where answers to one client come: each has its own, so that the server's rights can keep others from listening. */
+export const inboxPrefixOf = (clientName: string): string => `_INBOX_${assertName('The client name', clientName)}`;
+
 export interface Subjects {
   readonly work: (queue: string, requester: string) => string;
   readonly allWork: (queue: string) => string;

@@ -19,7 +19,7 @@ export const BUS_SHAPE = {
 export type BusSettings = SettingsOf<typeof BUS_SHAPE>;
 
 /** What `openBus` takes, but for who asks. */
-export type BusConfig = Omit<NatsSettings, 'logger' | 'clientName'>;
+export type BusConfig = Omit<NatsSettings, 'logger' | 'clientName' | 'shares'>;
 
 /** Undefined: no server is named. A tls:// server is spoken to with the certificates of the edge. */
 export const busConfigOf = (settings: BusSettings & EdgeSettings): BusConfig | undefined => {

@@ -114,8 +114,11 @@ export class Audits {
   }
 
   async resume(id: string): Promise<AuditRecord> {
-    const record = await this.get(id);
-    if (this.running.has(id)) return record;
+    const stored = await this.get(id);
+    const own = this.running.get(id);
+    if (own !== undefined && !isEnded(stored.state)) return stored;
+    // Its end is stored and its run is about to let go of it: whoever saw the end may resume it at once.
+    const record = own === undefined ? stored : await own.ended;
     if (record.state === 'succeeded')
       throw fault('AUDIT_STATE', `Audit ${id} has succeeded: there is nothing to resume.`);
     const spec = await this.options.store.readSpec(id);

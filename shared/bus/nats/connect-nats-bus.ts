@@ -10,13 +10,14 @@ import { NatsWorkQueue } from './nats-work-queue.js';
 import { openConnection } from './open-connection.js';
 import { blobStream, checkpointStream, eventStream } from './streams.js';
 
+const SHARED = { events: eventStream, blobs: blobStream };
+
 /** @throws PEER_UNAVAILABLE if no server with JetStream answers in time; CONFIG_INVALID if a stream cannot be brought to our settings. */
 export const connectNatsBus = async (settings: NatsSettings): Promise<Bus> => {
   const link = await NatsLink.open(await openConnection(settings), settings);
   try {
     await link.persist('Creating the shared streams', async () => {
-      await link.streams.keep(eventStream(link.subjects));
-      await link.streams.keep(blobStream(link.subjects));
+      for (const part of settings.shares ?? ['events', 'blobs']) await link.streams.keep(SHARED[part](link.subjects));
     });
   } catch (thrown) {
     await link.close();

@@ -37,7 +37,12 @@ export class ItemPuller {
     slots: number,
   ) {
     this.subject = `${link.js.apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
-    const newSlot = (): Slot => ({ inbox: createInbox(), isAsking: false, heardAt: 0, wakeUp: createWakeUp() });
+    const newSlot = (): Slot => ({
+      inbox: createInbox(link.inboxPrefix),
+      isAsking: false,
+      heardAt: 0,
+      wakeUp: createWakeUp(),
+    });
     this.slots = Array.from({ length: slots }, newSlot);
     // An item comes under its own subject, so only the subscription tells whose it is.
     this.subscriptions = this.slots.map((slot) =>

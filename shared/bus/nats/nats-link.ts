@@ -7,11 +7,11 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { fault, isFault } from '../../errors/fault.js';
 import type { Logger } from '../../log/create-logger.js';
 import { thrownIfAborted } from '../aborted.js';
-import { createSubjects, type Subjects } from '../subjects.js';
+import { createSubjects, inboxPrefixOf, type Subjects } from '../subjects.js';
 import { sleep, waitAtMost } from '../wake-up.js';
 import type { NatsSettings } from './nats-settings.js';
 import { StreamKeeper } from './stream-keeper.js';
-import { isMissing, isTransient } from './transient.js';
+import { isForbidden, isMissing, isTransient } from './transient.js';
 
 const CALL_LIMIT_MS = 100_000;
 const FIRST_PAUSE_MS = 50;
@@ -22,6 +22,8 @@ export class NatsLink {
   readonly js: JetStreamClient;
   readonly streams: StreamKeeper;
   readonly logger: Logger;
+  /** Of every subject on which answers come. */
+  readonly inboxPrefix: string;
   private readonly closing = new AbortController();
   private readonly reconnectListeners = new Set<() => void>();
   private connected = true;
@@ -32,6 +34,7 @@ export class NatsLink {
     private readonly settings: NatsSettings,
   ) {
     this.subjects = createSubjects(settings.namespace ?? 'refusal');
+    this.inboxPrefix = inboxPrefixOf(settings.clientName ?? 'refusalscope');
     this.js = jetstream(connection);
     this.logger = settings.logger.child({ part: 'bus' });
     this.streams = new StreamKeeper(manager, settings.replicas ?? 1, this.logger);
@@ -75,6 +78,7 @@ export class NatsLink {
       try {
         return await call(attempt);
       } catch (thrown) {
+        if (isForbidden(thrown)) throw forbidden(what, thrown);
         if (isFault(thrown) || this.closing.signal.aborted || !isTransient(thrown)) throw thrown;
         if (performance.now() > deadline) throw this.away(what, limitMs, thrown);
         if (attempt === 1) this.logger.warn({ what, err: thrown }, 'bus call failed, trying again');
@@ -125,6 +129,15 @@ export class NatsLink {
     }
   }
 }
+
+const forbidden = (what: string, cause: Error): Error =>
+  fault(
+    'CONFIG_INVALID',
+    `${what}: the NATS user of this service lacks a right (${cause.message}): see docs/security.md.`,
+    {
+      cause,
+    },
+  );
 
 const pauseBefore = (attempt: number): number => {
   const pause = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS);

@@ -1,14 +1,18 @@
 /** What a service is told about its NATS server. */
 import type { Logger } from '../../log/create-logger.js';
 
+export type SharedPart = 'events' | 'blobs';
+
 export interface NatsSettings {
   /** Such as "nats://nats:4222" or "tls://nats:4222"; tried in turn. */
   readonly servers: readonly string[];
   /** First word of every subject and stream. Letters, digits, `_`, `-`. Default "refusal". */
   readonly namespace?: string;
   readonly logger: Logger;
-  /** Shown in the server's connection list, such as "inference". */
+  /** Shown in the server's connection list and part of its inbox, such as "inference". Letters, digits, `_`, `-`. */
   readonly clientName?: string;
+  /** Which of the shared streams it creates and uses; its rights on the server need cover no other. Default both. */
+  readonly shares?: readonly SharedPart[];
   /** A .creds file, read again at every connection, so that a rotated one is taken without a restart. */
   readonly credentialsFile?: string;
   readonly user?: string;

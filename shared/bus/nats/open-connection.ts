@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { fault } from '../../errors/fault.js';
+import { inboxPrefixOf } from '../subjects.js';
 import { sleep } from '../wake-up.js';
 import type { NatsSettings } from './nats-settings.js';
 
@@ -30,6 +31,7 @@ const connectionOptions = (settings: NatsSettings): ConnectionOptions => {
   return {
     servers: [...settings.servers],
     name: settings.clientName ?? 'refusalscope',
+    inboxPrefix: inboxPrefixOf(settings.clientName ?? 'refusalscope'),
     timeout: ATTEMPT_MS,
     reconnect: true,
     maxReconnectAttempts: -1,

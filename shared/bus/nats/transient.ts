@@ -8,10 +8,15 @@ export const isTransient = (thrown: unknown): boolean => {
   if (fullness(thrown) !== undefined) return false;
   if (thrown instanceof JetStreamApiError) return thrown.status >= 500 || isMissing(thrown);
   if (thrown instanceof errors.ClosedConnectionError || thrown instanceof errors.DrainingConnectionError) return false;
-  if (thrown instanceof errors.PermissionViolationError || thrown instanceof errors.InvalidArgumentError) return false;
+  if (isForbidden(thrown) || thrown instanceof errors.InvalidArgumentError) return false;
   if (thrown instanceof errors.InvalidSubjectError || thrown instanceof errors.InvalidOperationError) return false;
   return thrown instanceof Error;
 };
+
+/** The server's permissions do not allow it. */
+export const isForbidden = (thrown: unknown): thrown is Error =>
+  thrown instanceof errors.PermissionViolationError ||
+  (thrown instanceof errors.RequestError && thrown.cause instanceof errors.PermissionViolationError);
 
 /** A stream or consumer that was there is gone: the server lost its store. */
 export const isMissing = (thrown: unknown): boolean =>

@@ -1,8 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AuditState } from '../../../proto/gen/refusalscope/v1/coordinator.js';
+import { AuditState, AuditSpec as WireSpec } from '../../../proto/gen/refusalscope/v1/coordinator.js';
+import type { AuditEvent } from '../../../services/coordinator/audit/audit-event.js';
+import { Audits } from '../../../services/coordinator/audit/audits.js';
+import { openPeers } from '../../../services/coordinator/peers/open-peers.js';
 import { reportSchema } from '../../../services/coordinator/report/report-schema.js';
+import { FileAuditStore } from '../../../services/coordinator/store/file-audit-store.js';
+import { decodeSpec } from '../../../services/coordinator/wire/spec-from-wire.js';
+import { silentLogger } from '../../../shared/log/create-logger.js';
 import { specOf } from './audit-spec-fixture.js';
 import { CoordinatorBench, create, reportOf, watchToEnd, withoutVolatile } from './coordinator-bench.js';
 
@@ -219,5 +226,27 @@ describe('interruption', () => {
     expect((await client.getAudit({ id })).audit?.state).toBe(AuditState.AUDIT_STATE_SUCCEEDED);
     expect(checkpoint.length).toBeGreaterThan(3);
     expect(checkpoint.filter((key) => bench.peers.runs.get(key) !== 1)).toEqual([]);
+  });
+
+  it('an audit that is seen to have failed can be resumed at that moment, while its last event is still being stored', async () => {
+    class SlowEnd extends FileAuditStore {
+      override async appendEvent(id: string, event: AuditEvent): Promise<void> {
+        if (event.kind === 'ended') await sleep(500);
+        return super.appendEvent(id, event);
+      }
+    }
+    const store = new SlowEnd(join(bench.folder, 'audits'));
+    const peers = openPeers(bench.peers.addresses);
+    const audits = await Audits.open({ store, peers, logger: silentLogger, concurrency: 2, peerWaitMs: 2_000 });
+    bench.peers.script.onEvaluation = () => {
+      throw new Error('the card fell out');
+    };
+    const { id } = await audits.create(decodeSpec(WireSpec.fromPartial(specOf(2))), '');
+    await expect.poll(async () => (await audits.get(id)).state, { timeout: 20_000, interval: 5 }).toBe('failed');
+    bench.peers.script.onEvaluation = () => undefined;
+    expect((await audits.resume(id)).state).toBe('running');
+    await expect.poll(async () => (await audits.get(id)).state, { timeout: 60_000 }).toBe('succeeded');
+    await audits.stop();
+    peers.close();
   });
 });

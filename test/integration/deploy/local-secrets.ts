@@ -3,9 +3,10 @@
  * the folders that the manifests mount as Secrets, and gives a caller what it needs.
  */
 import { execFile } from 'node:child_process';
-import { cp } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { parse } from 'yaml';
 import { projectRoot } from '../../../shared/project/root.js';
 import { SERVICES } from '../../unit/deploy/known-settings.js';
 import { type Manifest, podOf, serversOf } from '../../unit/deploy/manifest.js';
@@ -56,12 +57,16 @@ export class LocalSecrets {
     };
   }
 
-  /** Lines for nats-server that ask for certificates, as the chart's values do; none where the manifests speak to it in plain text. */
-  natsConfiguration(): string {
+  /**
+   * Lines for nats-server that ask for certificates and give each service its rights, as the chart's values do; none where the manifests
+   * speak to it in plain text.
+   */
+  async natsConfiguration(): Promise<string> {
     if (!this.areUsed) return '';
     const file = (name: string): string => join(this.certificates, NATS, name);
     const files = `cert_file: "${file('tls.crt')}", key_file: "${file('tls.key')}", ca_file: "${file('ca.crt')}"`;
-    return `tls { ${files}, verify: true }`;
+    const values = parse(await readFile(join(projectRoot, 'k8s/nats-accounts.yaml'), 'utf8'));
+    return `tls { ${files}, verify_and_map: true }\naccounts: ${JSON.stringify(values.config.merge.accounts)}`;
   }
 
   remove(): void {

@@ -55,7 +55,7 @@ export class RenderedMesh {
     const scratch = await mkdtemp(join(tmpdir(), 'refusalscope-cluster-'));
     const secrets = await LocalSecrets.make(manifests, join(scratch, 'certificates'));
     const monitor = `127.0.0.1:${await freePort()}`;
-    const nats = await startNatsServer({ configuration: `http: "${monitor}"\n${secrets.natsConfiguration()}` });
+    const nats = await startNatsServer({ configuration: `http: "${monitor}"\n${await secrets.natsConfiguration()}` });
     const loopback = new Loopback(manifests, { scratch, natsPort: nats.port });
     const children = new ChildProcesses(join(scratch, 'logs'));
     const mesh = new RenderedMesh(manifests, nats, scratch, loopback, children, secrets, monitor, say);

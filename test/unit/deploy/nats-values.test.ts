@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { evaluationQueueName } from '../../../shared/bus/evaluation-work.js';
 import { MAX_MESSAGE_BYTES } from '../../../shared/bus/message-limits.js';
+import { renderAccountsFile } from '../../../shared/bus/nats/accounts-file.js';
+import { accountOf, type NatsAccounts, natsAccountsOf } from '../../../shared/bus/nats/nats-accounts.js';
 import { projectRoot } from '../../../shared/project/root.js';
 import { readSettings, SERVICES } from './known-settings.js';
 import type { Manifest, NetworkPolicy, ScaledObject } from './manifest.js';
@@ -23,13 +26,17 @@ interface Values {
     readonly cluster: { readonly replicas: number };
     readonly monitor: { readonly port: number };
     readonly merge: { readonly max_payload: string };
-    readonly nats: { readonly tls: { readonly secretName: string; readonly merge: { readonly verify: boolean } } };
+    readonly nats: {
+      readonly tls: { readonly secretName: string; readonly merge: { readonly verify_and_map: boolean } };
+    };
   };
   readonly container: Hardened;
   readonly reloader: Hardened;
   readonly promExporter: Hardened;
   readonly extraResources: readonly Manifest[];
 }
+
+const EMBEDDED_MODEL_NAME = 'smollm2-135m-refusal';
 
 const read = (path: string): string => readFileSync(join(projectRoot, path), 'utf8');
 const values = parse(read('k8s/nats-values.yaml')) as Values;
@@ -72,12 +79,32 @@ describe('the values for the NATS chart', () => {
     expect([...callers!].sort()).toEqual(users.sort());
   });
 
+  test('the accounts are those of the code, for the queue of the model that is served, and the chart leaves room for them', () => {
+    const text = read('k8s/nats-accounts.yaml');
+    expect(text, 'npm run generate:nats-accounts').toBe(renderAccountsFile());
+    const { config } = parse(text) as { config: { merge: { accounts: NatsAccounts } } };
+    const queues = [evaluationQueueName(EMBEDDED_MODEL_NAME)];
+    expect(config.merge.accounts).toEqual(natsAccountsOf({ namespace: 'refusal', queues }));
+    expect(isKnown('config.merge.accounts')).toBe(true);
+  });
+
+  test('a user for each service that knows the setting for the bus, named as its certificate names it', () => {
+    const [account] = Object.values(natsAccountsOf({ namespace: 'refusal', queues: [] }));
+    const identities = parseAllDocuments(read('k8s/components/certificates/certificates.yaml')).flatMap(
+      (document) => (document.toJS() as { spec: { uris?: string[] } }).spec.uris ?? [],
+    );
+    const users = Object.keys(SERVICES).filter((name) => readSettings(name, {}).names.has(BUS_SETTING));
+    expect(account!.users.map(({ user }) => user.split('/').at(-1)).sort()).toEqual(users.sort());
+    for (const { user } of account!.users) expect(identities).toContain(user);
+  });
+
   test('the autoscaler asks the monitoring port of the headless Service that the chart makes', () => {
     const { namespace } = parse(read('k8s/overlays/cpu/kustomization.yaml')) as { namespace: string };
     const endpoint = `${values.fullnameOverride}-headless.${namespace}.svc:${values.config.monitor.port}`;
     for (const path of ['k8s/components/autoscale/scaled-object.yaml', 'k8s/overlays/gpu/scaled-object.yaml']) {
       const { spec } = parse(read(path)) as ScaledObject;
       expect(spec.triggers[0]!.metadata.natsServerMonitoringEndpoint).toBe(endpoint);
+      expect(spec.triggers[0]!.metadata.account).toBe(accountOf('refusal'));
     }
   });
 
@@ -86,7 +113,7 @@ describe('the values for the NATS chart', () => {
       (document) => (document.toJS() as { spec: { secretName: string } }).spec.secretName,
     );
     expect(certificates).toContain(values.config.nats.tls.secretName);
-    expect(values.config.nats.tls.merge.verify).toBe(true);
+    expect(values.config.nats.tls.merge.verify_and_map).toBe(true);
   });
 
   test.each(['container', 'reloader', 'promExporter'] as const)('%s is hardened and has limits', (name) => {

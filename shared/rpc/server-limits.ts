@@ -9,7 +9,7 @@ export interface ServerLimits {
   /** Silence after which a ping is sent, and how long its answer may take. */
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
-  /** A connection older than this is asked to go, so that load spreads over new pods. 0: no limit. */
+  /** A connection older than this takes no new calls, so that load spreads over new pods; running ones end on it. 0: no limit. */
   readonly maxConnectionAgeMs: number;
   /** Calls that run at once over all connections; beyond: BUSY. */
   readonly maxCalls: number;
@@ -38,9 +38,7 @@ export const channelOptions = (limits: Partial<ServerLimits> = {}): ChannelOptio
     'grpc.keepalive_time_ms': full.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': full.keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
-    ...(full.maxConnectionAgeMs > 0 && {
-      'grpc.max_connection_age_ms': full.maxConnectionAgeMs,
-      'grpc.max_connection_age_grace_ms': full.maxConnectionAgeMs,
-    }),
+    // Without a grace time: what runs on an old connection ends in peace, be it a search of hours.
+    ...(full.maxConnectionAgeMs > 0 && { 'grpc.max_connection_age_ms': full.maxConnectionAgeMs }),
   };
 };

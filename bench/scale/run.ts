@@ -1,7 +1,9 @@
 /**
- * How evaluation scales over a real nats-server: 1 to 32 worker processes whose model is a fixed wait of 50 ms a batch, so that what is
- * measured is the mesh. Throughput is compared with what the waits alone would allow (workers / 50 ms); then two audits share 8 workers, a
- * large one that is there first and a small one that joins it. Prints a table; with `--json FILE` also writes the numbers.
+ * npm run bench:scale [-- --json FILE] [--workers 1,2,4] [--a-process N] [--table]: how evaluation scales over a real nats-server, 1 to 32
+ * workers whose model is a fixed wait of 50 ms a batch, so that what is measured is the mesh. Throughput is compared with what the waits
+ * alone would allow (workers / 50 ms); then two audits share 8 workers, a large one that is there first and a small one that joins it.
+ * Each worker has a connection, slots and a wait of its own; `--a-process` puts several of them into one process, as a machine with few
+ * cores cannot run 32 of them at once. `--table` writes the figures into docs/load.md.
  */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -15,6 +17,7 @@ import { createLogger } from '../../shared/log/create-logger.js';
 import { type NatsServer, startNatsServer } from '../../test/fixtures/nats/nats-server.js';
 import { STAND_IN_MODEL, standInRequest } from '../../test/fixtures/nats/stand-in-model.js';
 import { type StartedProcess, startProcess } from '../../test/fixtures/nats/start-process.js';
+import { writeTable } from './write-table.js';
 
 const WAIT_MS = 50;
 // Small, so that the mesh and not the numbers inside a batch is what costs.
@@ -25,26 +28,42 @@ const WARM_MS = 2_000;
 const MS_PER_TICK = 10;
 const WORKER = new URL('../../test/fixtures/nats/evaluation-worker.js', import.meta.url);
 
+const { values } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    workers: { type: 'string', default: '1,2,4,8,16,32' },
+    'a-process': { type: 'string', default: '1' },
+    table: { type: 'boolean', default: false },
+  },
+});
+const aProcess = Number(values['a-process']);
+if (!(aProcess >= 1)) throw new RangeError('--a-process must be 1 or more');
+
 interface Mesh {
   readonly bus: Bus;
-  readonly workerPids: readonly number[];
+  readonly processes: Readonly<Record<'requester' | 'server' | 'workers', readonly number[]>>;
   readonly close: () => Promise<void>;
 }
 
-const startMesh = async (url: string, workers: number): Promise<Mesh> => {
+const startMesh = async ({ url, pid = 0 }: NatsServer, workers: number): Promise<Mesh> => {
   const namespace = `scale-${randomUUID()}`;
   const environment = { BUS_SERVERS: url, BUS_NAMESPACE: namespace, WAIT_MS: String(WAIT_MS), QUIET: '1' };
   const processes: StartedProcess[] = [];
   // Four at a time: more would only slow each other down while they load.
-  for (let first = 0; first < workers; first += 4) {
-    const group = Array.from({ length: Math.min(4, workers - first) }, () => startProcess(WORKER, environment));
+  const sizes = Array.from({ length: Math.ceil(workers / aProcess) }, (_, i) =>
+    Math.min(aProcess, workers - i * aProcess),
+  );
+  for (let first = 0; first < sizes.length; first += 4) {
+    const group = sizes
+      .slice(first, first + 4)
+      .map((size) => startProcess(WORKER, { ...environment, WORKERS: `${size}` }));
     processes.push(...group);
     await Promise.all(group.map((one) => one.until((line) => line === 'ready', 60_000)));
   }
   const bus = await connectNatsBus({ servers: [url], namespace, logger: createLogger('scale', 'error') });
   return {
     bus,
-    workerPids: processes.map(({ pid }) => pid),
+    processes: { requester: [process.pid], server: [pid], workers: processes.map((one) => one.pid) },
     close: async () => {
       await bus.close();
       await Promise.all(processes.map((one) => one.kill('SIGKILL')));
@@ -70,15 +89,15 @@ const runAudit = async (bus: Bus, requester: string, batches: number, signal?: A
 };
 
 const measureThroughput = async (server: NatsServer, workers: number) => {
-  const mesh = await startMesh(server.url, workers);
-  const processes = [process.pid, server.pid ?? 0, ...mesh.workerPids];
+  const mesh = await startMesh(server, workers);
   try {
     const linear = (workers * 1000) / WAIT_MS;
     const stop = AbortSignal.timeout(WARM_MS + MEASURED_MS);
     const batches = Math.ceil((linear * (WARM_MS + MEASURED_MS) * 1.2) / 1000);
-    const cpuBefore = cpuMsOf(processes);
+    const cpuBefore = cpuMsOf(mesh.processes);
     const answeredAt = await runAudit(mesh.bus, `throughput-${workers}`, batches, stop);
-    const cpuMs = cpuMsOf(processes) - cpuBefore;
+    const cpuAfter = cpuMsOf(mesh.processes);
+    const cpuOf = (part: keyof Mesh['processes']) => (cpuAfter[part] - cpuBefore[part]) / answeredAt.length;
     const counted = answeredAt.filter((at) => at >= WARM_MS && at < WARM_MS + MEASURED_MS).length;
     const batchesPerSecond = (counted * 1000) / MEASURED_MS;
     return {
@@ -87,8 +106,8 @@ const measureThroughput = async (server: NatsServer, workers: number) => {
       evaluations_per_s: batchesPerSecond * BATCH,
       linear_batches_per_s: linear,
       share_of_linear: batchesPerSecond / linear,
-      // Of server, requester and workers together: times batches_per_s it must stay below the machine's cores.
-      cpu_ms_per_batch: cpuMs / answeredAt.length,
+      // Together, times batches_per_s, they must stay below the machine's cores.
+      cpu_ms_per_batch: { requester: cpuOf('requester'), server: cpuOf('server'), workers: cpuOf('workers') },
       load_average: loadavg()[0],
     };
   } finally {
@@ -96,8 +115,14 @@ const measureThroughput = async (server: NatsServer, workers: number) => {
   }
 };
 
+const cpuMsOf = ({ requester, server, workers }: Mesh['processes']) => ({
+  requester: cpuMsOfAll(requester),
+  server: cpuMsOfAll(server),
+  workers: cpuMsOfAll(workers),
+});
+
 /** User and system time since their start, in ms; 0 for one that is gone. */
-const cpuMsOf = (pids: readonly number[]): number =>
+const cpuMsOfAll = (pids: readonly number[]): number =>
   pids.reduce((sum, pid) => {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -108,9 +133,9 @@ const cpuMsOf = (pids: readonly number[]): number =>
     }
   }, 0);
 
-const measureFairness = async (url: string) => {
+const measureFairness = async (server: NatsServer) => {
   const workers = 8;
-  const mesh = await startMesh(url, workers);
+  const mesh = await startMesh(server, workers);
   try {
     const linear = (workers * 1000) / WAIT_MS;
     const stop = AbortSignal.timeout(10_000);
@@ -132,29 +157,37 @@ const measureFairness = async (url: string) => {
   }
 };
 
-const { values } = parseArgs({
-  options: { json: { type: 'string' }, workers: { type: 'string', default: '1,2,4,8,16,32' } },
-});
 const server = await startNatsServer();
 try {
   const throughput = [];
-  process.stdout.write('workers  batches/s  evaluations/s  share of linear  CPU ms/batch\n');
+  process.stdout.write(
+    'workers  batches/s  evaluations/s  share of linear  CPU ms/batch: requester  server  workers\n',
+  );
   for (const workers of values.workers.split(',').map(Number)) {
     const row = await measureThroughput(server, workers);
     throughput.push(row);
+    const { requester, server: ofServer, workers: ofWorkers } = row.cpu_ms_per_batch;
     const cells = [
       String(workers).padStart(7),
       row.batches_per_s.toFixed(1).padStart(9),
       row.evaluations_per_s.toFixed(0).padStart(13),
       `${(row.share_of_linear * 100).toFixed(1)} %`.padStart(15),
-      row.cpu_ms_per_batch.toFixed(2).padStart(12),
+      ...[requester, ofServer, ofWorkers].map((ms) => ms.toFixed(2).padStart(8)),
     ];
     process.stdout.write(`${cells.join('  ')}\n`);
   }
-  const fairness = await measureFairness(server.url);
+  const fairness = await measureFairness(server);
   process.stdout.write(`fairness ${JSON.stringify(fairness)}\n`);
-  const report = { wait_ms: WAIT_MS, evaluations_per_batch: BATCH, cpus: cpus().length, throughput, fairness };
+  const report = {
+    wait_ms: WAIT_MS,
+    evaluations_per_batch: BATCH,
+    workers_a_process: aProcess,
+    cpus: cpus().length,
+    throughput,
+    fairness,
+  };
   if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (values.table) await writeTable(report);
 } finally {
   await server.close();
 }

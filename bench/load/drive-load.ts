@@ -1,7 +1,7 @@
 /**
  * Sends calls and counts what comes of each: all of them are accepted, refused as BUSY, or failed, and one that is none of these is lost.
- * `driveOpen` sends at a rate whatever the answers do, as callers who know nothing of each other would, and counts a call's time from the
- * moment at which it was due; `driveClosed` lets a fixed number of callers send one call after the other. Both end by themselves.
+ * `driveOpen` sends at a rate whatever the answers do, as callers who know nothing of each other would, and tells how late it sent them;
+ * `driveClosed` lets a fixed number of callers send one call after the other. Both end by themselves.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFault } from '../../shared/errors/fault.js';
@@ -15,6 +15,8 @@ export interface Tally {
   readonly accepted: number[];
   /** Milliseconds of each call that was refused as BUSY (RESOURCE_EXHAUSTED). */
   readonly refused: number[];
+  /** Milliseconds by which each call was sent later than it was due: this process fell behind, and not the service. */
+  readonly late: number[];
   /** Codes of all other ends. */
   readonly failed: string[];
   /** First call to last answer. */
@@ -24,7 +26,7 @@ export interface Tally {
 export const lostOf = ({ started, accepted, refused, failed }: Tally): number =>
   started - accepted.length - refused.length - failed.length;
 
-const newTally = (): Tally => ({ started: 0, accepted: [], refused: [], failed: [], seconds: 0 });
+const newTally = (): Tally => ({ started: 0, accepted: [], refused: [], late: [], failed: [], seconds: 0 });
 
 // Never more calls than this at once or in all, whatever rate is asked for.
 const MAX_OPEN = 2_000;
@@ -38,7 +40,7 @@ export const driveClosed = async (call: Call, callers: number, seconds: number):
   const from = performance.now();
   const until = from + seconds * 1000;
   const caller = async (): Promise<void> => {
-    while (performance.now() < until && tally.started < MAX_CALLS) await send(call, performance.now(), tally);
+    while (performance.now() < until && tally.started < MAX_CALLS) await send(call, tally);
   };
   await Promise.all(Array.from({ length: callers }, caller));
   tally.seconds = (performance.now() - from) / 1000;
@@ -61,9 +63,10 @@ export const driveOpen = async ({ call, rate, seconds, random }: OpenLoad): Prom
   while (due < from + seconds * 1000 && tally.started < MAX_CALLS) {
     const early = due - performance.now();
     if (early > 1) await sleep(early);
-    // What is due is sent; a generator that fell behind catches up, and the calls' times say so.
+    // What is due is sent: a generator that fell behind catches up.
     if (open.size >= MAX_OPEN) await Promise.race(open);
-    const sent = send(call, due, tally).finally(() => open.delete(sent));
+    tally.late.push(Math.max(0, performance.now() - due));
+    const sent = send(call, tally).finally(() => open.delete(sent));
     open.add(sent);
     due += (-Math.log(1 - random.uniform()) * 1000) / rate;
   }
@@ -77,13 +80,14 @@ export const driveOpen = async ({ call, rate, seconds, random }: OpenLoad): Prom
   return tally;
 };
 
-const send = async (call: Call, dueAt: number, tally: Tally): Promise<void> => {
+const send = async (call: Call, tally: Tally): Promise<void> => {
+  const sentAt = performance.now();
   tally.started++;
   try {
     await call();
-    tally.accepted.push(performance.now() - dueAt);
+    tally.accepted.push(performance.now() - sentAt);
   } catch (thrown) {
-    if (isFault(thrown, 'BUSY')) tally.refused.push(performance.now() - dueAt);
+    if (isFault(thrown, 'BUSY')) tally.refused.push(performance.now() - sentAt);
     else tally.failed.push(isFault(thrown) ? thrown.code : String(thrown));
   }
 };

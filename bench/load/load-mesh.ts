@@ -38,6 +38,8 @@ export const startLoadMesh = async (subject: LoadSubject, random: SeededRandom):
     ...shared,
     REFUSALSCOPE_INFERENCE_LISTEN: at.inference,
     REFUSALSCOPE_CACHE_MB: '64',
+    // The client takes a core too.
+    REFUSALSCOPE_THREADS: '1',
     ...subject.modelEnvironment,
   });
   const sae = await startService('sae', 'sae', {

@@ -20,10 +20,12 @@ export interface CallFigures {
   readonly p99_ms: number;
   readonly refused_p50_ms: number | null;
   readonly refused_p99_ms: number | null;
+  /** How late the client sent them; null where each waited for the last one. */
+  readonly late_p99_ms: number | null;
 }
 
 const figuresOf = (call: CallName, tally: Tally): CallFigures => {
-  const { accepted, refused, failed } = tally;
+  const { accepted, refused, late, failed } = tally;
   const codes = [...new Set(failed)].map((code) => [code, failed.filter((one) => one === code).length]);
   return {
     call,
@@ -37,6 +39,7 @@ const figuresOf = (call: CallName, tally: Tally): CallFigures => {
     p99_ms: quantile(accepted, 0.99),
     refused_p50_ms: refused.length === 0 ? null : quantile(refused, 0.5),
     refused_p99_ms: refused.length === 0 ? null : quantile(refused, 0.99),
+    late_p99_ms: late.length === 0 ? null : quantile(late, 0.99),
   };
 };
 

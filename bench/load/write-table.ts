@@ -57,10 +57,20 @@ const LABELS = {
 const steadyTable = ({ steady, steady_share }: LoadReport): string[] => [
   `Steady load for ${steady.minutes} minutes, all kinds at once, EvaluateMasks at ${steady_share * 100} % of its capacity:`,
   '',
-  '| call | calls | calls/s | p50 ms | p99 ms | refused | failed | lost |',
-  '| --- | --- | --- | --- | --- | --- | --- | --- |',
+  '| call | calls | calls/s | p50 ms | p99 ms | refused | failed | lost | sent late, p99 ms |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
   ...steady.calls.map((one) =>
-    row(LABELS[one.call], one.started, one.per_s, one.p50_ms, one.p99_ms, one.refused, failedOf(one), one.lost),
+    row(
+      LABELS[one.call],
+      one.started,
+      one.per_s,
+      one.p50_ms,
+      one.p99_ms,
+      one.refused,
+      failedOf(one),
+      one.lost,
+      one.late_p99_ms ?? '-',
+    ),
   ),
   '',
   '| process | memory after a tenth of it, MB | at the end | peak | slope of the last two thirds, MB a minute |',
@@ -73,8 +83,8 @@ const steadyTable = ({ steady, steady_share }: LoadReport): string[] => [
 const overloadTable = (overloads: readonly (readonly [string, OverloadFigures | undefined])[]): string[] => [
   `Twice the capacity, EvaluateMasks, at most ${MAX_CALLS} calls at once (\`REFUSALSCOPE_MAX_CALLS\`):`,
   '',
-  '| | asked/s | answered/s | p50 ms | p99 ms | refused/s | refusal p50 ms | p99 ms | failed | lost | health p99 ms | p50 ms afterwards |',
-  '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+  '| | asked/s | answered/s | p50 ms | p99 ms | refused/s | refusal p50 ms | p99 ms | failed | lost | sent late, p99 ms | health p99 ms | p50 ms afterwards |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
   ...overloads.flatMap(([name, one]) => (one === undefined ? [] : [overloadRow(name, one)])),
 ];
 
@@ -90,6 +100,7 @@ const overloadRow = (name: string, { asked_per_s, seconds, overloaded, health, a
     overloaded.refused_p99_ms ?? '-',
     failedOf(overloaded),
     overloaded.lost,
+    overloaded.late_p99_ms ?? '-',
     health.p99_ms,
     afterwards.p50_ms,
   );

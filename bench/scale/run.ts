@@ -2,8 +2,8 @@
  * npm run bench:scale [-- --json FILE] [--workers 1,2,4] [--a-process N] [--table]: how evaluation scales over a real nats-server, 1 to 32
  * workers whose model is a fixed wait of 50 ms a batch, so that what is measured is the mesh. Throughput is compared with what the waits
  * alone would allow (workers / 50 ms); then two audits share 8 workers, a large one that is there first and a small one that joins it.
- * Each worker has a connection, slots and a wait of its own; `--a-process` puts several of them into one process, as a machine with few
- * cores cannot run 32 of them at once. `--table` writes the figures into docs/load.md.
+ * Each worker has a connection, slots and a wait of its own; where there would be more than four processes a core, several workers share
+ * one (`--a-process` sets how many). `--table` writes the figures into docs/load.md.
  */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -32,12 +32,14 @@ const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     workers: { type: 'string', default: '1,2,4,8,16,32' },
-    'a-process': { type: 'string', default: '1' },
+    'a-process': { type: 'string' },
     table: { type: 'boolean', default: false },
   },
 });
-const aProcess = Number(values['a-process']);
-if (!(aProcess >= 1)) throw new RangeError('--a-process must be 1 or more');
+const PROCESSES_A_CORE = 4;
+/** More processes than this would be measured, and not the mesh. */
+const workersAProcess = (workers: number): number =>
+  Math.max(1, Number(values['a-process'] ?? Math.ceil(workers / (PROCESSES_A_CORE * cpus().length))));
 
 interface Mesh {
   readonly bus: Bus;
@@ -50,6 +52,7 @@ const startMesh = async ({ url, pid = 0 }: NatsServer, workers: number): Promise
   const environment = { BUS_SERVERS: url, BUS_NAMESPACE: namespace, WAIT_MS: String(WAIT_MS), QUIET: '1' };
   const processes: StartedProcess[] = [];
   // Four at a time: more would only slow each other down while they load.
+  const aProcess = workersAProcess(workers);
   const sizes = Array.from({ length: Math.ceil(workers / aProcess) }, (_, i) =>
     Math.min(aProcess, workers - i * aProcess),
   );
@@ -102,6 +105,7 @@ const measureThroughput = async (server: NatsServer, workers: number) => {
     const batchesPerSecond = (counted * 1000) / MEASURED_MS;
     return {
       workers,
+      workers_a_process: workersAProcess(workers),
       batches_per_s: batchesPerSecond,
       evaluations_per_s: batchesPerSecond * BATCH,
       linear_batches_per_s: linear,
@@ -181,7 +185,6 @@ try {
   const report = {
     wait_ms: WAIT_MS,
     evaluations_per_batch: BATCH,
-    workers_a_process: aProcess,
     cpus: cpus().length,
     throughput,
     fairness,

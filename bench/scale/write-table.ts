@@ -7,7 +7,6 @@ import { projectRoot } from '../../shared/project/root.js';
 export interface ScaleReport {
   readonly wait_ms: number;
   readonly evaluations_per_batch: number;
-  readonly workers_a_process: number;
   readonly cpus: number;
   readonly throughput: readonly ThroughputRow[];
   readonly fairness: { readonly share_of_the_small_audit: number; readonly first_answer_ms: number };
@@ -15,6 +14,7 @@ export interface ScaleReport {
 
 interface ThroughputRow {
   readonly workers: number;
+  readonly workers_a_process: number;
   readonly batches_per_s: number;
   readonly linear_batches_per_s: number;
   readonly share_of_linear: number;
@@ -34,24 +34,29 @@ export const writeTable = async (report: ScaleReport): Promise<void> => {
   await writeFile(PAGE, `${before}${BEGIN}\n${tableOf(report)}\n${END}${after}`);
 };
 
-const tableOf = ({ throughput, fairness, workers_a_process, ...report }: ScaleReport): string =>
+const tableOf = ({ throughput, fairness, ...report }: ScaleReport): string =>
   [
-    `Measured on ${report.cpus} cores, ${cpus()[0]?.model.trim()}, which server, requester, workers and other work shared; ${placeOf(workers_a_process)}.`,
+    `Measured on ${report.cpus} cores, ${cpus()[0]?.model.trim()}, which server, requester, workers and other work shared.`,
     '',
-    '| workers | batches/s | of what the waits allow | CPU ms a batch: requester | server | workers | load average |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
+    '| workers | a process | batches/s | of what the waits allow | CPU ms a batch: requester | server | workers | load average |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...throughput.map(rowOf),
     '',
     `Two audits on 8 workers, a large one first: the small one that joins gets its first answer after ${fairness.first_answer_ms.toFixed(0)} ms and ${percent(fairness.share_of_the_small_audit)} of the batches while both run.`,
   ].join('\n');
 
-const placeOf = (aProcess: number): string =>
-  aProcess === 1 ? 'each worker is a process' : `up to ${aProcess} workers share a process`;
-
-const rowOf = ({ workers, batches_per_s, linear_batches_per_s, share_of_linear, ...row }: ThroughputRow): string => {
+const rowOf = ({
+  workers,
+  workers_a_process,
+  batches_per_s,
+  linear_batches_per_s,
+  share_of_linear,
+  ...row
+}: ThroughputRow): string => {
   const { requester, server, workers: ofWorkers } = row.cpu_ms_per_batch;
   const cells = [
     workers,
+    workers_a_process,
     `${batches_per_s.toFixed(0)} of ${linear_batches_per_s.toFixed(0)}`,
     percent(share_of_linear),
     ...[requester, server, ofWorkers].map((ms) => ms.toFixed(2)),

@@ -66,7 +66,12 @@ const fillAndFree = async (baseline: Baseline, mesh: ServiceMesh, folder: string
   await rm(filler);
   const from = performance.now();
   await client.resumeAudit({ id });
-  const recoveryMs = (await unlessItFails(all, id, untilAnyComputed(() => mesh.workers, from))) - from;
+  const recoveryMs =
+    (await unlessItFails(
+      all,
+      id,
+      untilAnyComputed(() => mesh.workers, from),
+    )) - from;
   const ended = await untilAudit(all, id, ({ state }) => state !== AuditState.AUDIT_STATE_RUNNING);
   if (ended.state !== AuditState.AUDIT_STATE_SUCCEEDED) throw new Error(`the audit ended otherwise: ${ended.error}`);
   const store = new FileAuditStore(join(folder, 'audits'));

@@ -1,5 +1,6 @@
 /** Puts the measured table between the two marks of docs/faults.md. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from '../../shared/project/root.js';
 import type { FaultResult } from './fault-result.js';
@@ -24,7 +25,7 @@ export const writeTable = async (undisturbed: Undisturbed, results: readonly Fau
 
 const tableOf = ({ subject, evaluations, seconds }: Undisturbed, results: readonly FaultResult[]): string =>
   [
-    `Undisturbed: ${subject}, ${evaluations} evaluations over the queue, ${seconds.toFixed(1)} s.`,
+    `Undisturbed: ${subject}, ${evaluations} evaluations over the queue, ${seconds.toFixed(1)} s. On ${availableParallelism()} cores, ${cpus()[0]?.model.trim()}, shared with other work.`,
     '',
     '| fault | what is done | report | lost | redone | recovery, s | and |',
     '| --- | --- | --- | --- | --- | --- | --- |',
@@ -34,6 +35,11 @@ const tableOf = ({ subject, evaluations, seconds }: Undisturbed, results: readon
 const rowOf = (result: FaultResult): string => {
   const { name, what, report_identical, lost, redone, recovery_s, also, max_difference, skipped } = result;
   if (skipped !== undefined) return `| ${name} | ${what} | not run: ${skipped} | | | | ${also} |`;
-  const same = max_difference === 0 ? 'equal to the bit' : 'equal';
-  return `| ${name} | ${what} | ${report_identical ? same : 'DIFFERENT'} | ${lost} | ${redone} | ${recovery_s.toFixed(1)} | ${also} |`;
+  return `| ${name} | ${what} | ${report_identical ? sameness(max_difference) : 'DIFFERENT'} | ${lost} | ${redone} | ${recovery_s.toFixed(1)} | ${also} |`;
+};
+
+/** Undefined: no audit was run, what was counted is right. */
+const sameness = (maxDifference: number | undefined): string => {
+  if (maxDifference === undefined) return 'no audit: each count once, none by two';
+  return maxDifference === 0 ? 'equal to the bit' : 'equal';
 };

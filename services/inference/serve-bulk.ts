@@ -7,6 +7,7 @@ import { isFault } from '../../shared/errors/fault.js';
 import type { Logger } from '../../shared/log/create-logger.js';
 import type { BusConfig } from '../../shared/process/bus-settings.js';
 import type { EditLog } from '../../shared/security/edit-log.js';
+import { type Metrics, silentMetrics } from '../../shared/telemetry/metrics.js';
 import type { EvaluateMasks } from './evaluate-masks.js';
 
 export interface BulkOptions {
@@ -17,6 +18,7 @@ export interface BulkOptions {
   /** A batch whose worker shows no life for this long goes to another one. */
   readonly ackWaitMs?: number;
   readonly logger: Logger;
+  readonly metrics?: Metrics | undefined;
   /** Where edits are written down; calls are by themselves, batches by this. */
   readonly editLog?: EditLog | undefined;
 }
@@ -29,7 +31,7 @@ export interface BulkWorker {
 
 /** @throws PEER_UNAVAILABLE if no server of the bus answers. */
 export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
-  const { modelName, provenance, evaluateMasks, ackWaitMs, logger } = options;
+  const { modelName, provenance, evaluateMasks, ackWaitMs, logger, metrics = silentMetrics } = options;
   const bus = await openBus({ ...options.bus, logger, clientName: 'inference', shares: ['blobs'] });
   const model = { name: modelName, digest: digestOfModel(provenance) };
   const evaluate: EvaluateBatch = async function* (request, signal, { id, requester, delivery }) {
@@ -39,7 +41,10 @@ export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
     logger.debug(facts, 'batch computed');
   };
   try {
-    const consumption = await serveEvaluations(bus, model, evaluate, ackWaitMs === undefined ? {} : { ackWaitMs });
+    const consumption = await serveEvaluations(bus, model, evaluate, {
+      onSettled: (outcome) => metrics.add('refusal.work.items', 1, { outcome }),
+      ...(ackWaitMs !== undefined && { ackWaitMs }),
+    });
     return {
       isConnected: () => bus.isConnected(),
       stop: async (graceMs) => {

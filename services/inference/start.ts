@@ -138,6 +138,7 @@ const openBulk = async (
     evaluateMasks,
     logger,
     editLog: edge?.editLog,
+    metrics: edge?.telemetry.metrics,
     ...(ackWaitMs !== undefined && { ackWaitMs }),
   });
 };

@@ -74,6 +74,8 @@ export interface ConsumeOptions {
   readonly maxDeliver?: number;
   /** Wait before the second delivery, the third, and so on; the last one repeats. Default 1 s, 5 s, 30 s. */
   readonly backoffMs?: readonly number[];
+  /** Told of each item's end here, for metrics. */
+  readonly onSettled?: (outcome: keyof ConsumptionCounts) => void;
 }
 
 export interface ConsumptionCounts {

@@ -3,13 +3,14 @@
  * passing fault that ends an item.
  */
 import { FAULTS, isFault } from '../errors/fault.js';
-import type { ConsumeOptions, WorkFailure } from './bus.js';
+import type { ConsumeOptions, ConsumptionCounts, WorkFailure } from './bus.js';
 
 export interface RedeliverySettings {
   readonly concurrency: number;
   readonly ackWaitMs: number;
   readonly maxDeliver: number;
   readonly backoffMs: readonly number[];
+  readonly onSettled: (outcome: keyof ConsumptionCounts) => void;
 }
 
 const DEFAULTS: RedeliverySettings = {
@@ -17,6 +18,7 @@ const DEFAULTS: RedeliverySettings = {
   ackWaitMs: 30_000,
   maxDeliver: 5,
   backoffMs: [1_000, 5_000, 30_000],
+  onSettled: () => undefined,
 };
 
 export const redeliverySettings = (options: ConsumeOptions | undefined): RedeliverySettings => ({

@@ -52,6 +52,11 @@ export const METRICS = {
     'Evaluations and answers under edits that changed nothing: each was reported as such to its caller.',
   ),
   'refusal.queue.depth': gauge('{evaluation}', [], 'Evaluations that were asked for and are not answered.'),
+  'refusal.work.items': counter(
+    '{item}',
+    ['outcome'],
+    'Items of the work queue that ended at this pod: "done", "repeated" (its outcome was stored already), "retried" (comes back), "dead" (a dead letter).',
+  ),
   'refusal.cache.size': gauge('By', [], 'Residuals and keys that the engine keeps.'),
   'refusal.engine.batch.duration': seconds(BATCH_SECONDS, [], 'One batch of the engine through its blocks.'),
   'refusal.engine.job.duration': seconds(JOB_SECONDS, ['kind'], 'One job of the engine, waiting included.'),

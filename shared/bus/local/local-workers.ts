@@ -1,5 +1,5 @@
 /** The loop that hands items of a local queue to a handler and settles them by the rules both engines share. */
-import type { ConsumeOptions, Consumption, WorkHandler } from '../bus.js';
+import type { ConsumeOptions, Consumption, ConsumptionCounts, WorkHandler } from '../bus.js';
 import { judgeFailure, type RedeliverySettings, redeliverySettings } from '../judge-failure.js';
 import { waitAtMost } from '../wake-up.js';
 import type { LocalWorkQueue, QueuedItem } from './local-work-queue.js';
@@ -17,6 +17,10 @@ export const startLocalWorkers = (
 ): LocalWorkers => {
   const settings = redeliverySettings(options);
   const counts = { done: 0, repeated: 0, retried: 0, dead: 0 };
+  const count = (outcome: keyof ConsumptionCounts): void => {
+    counts[outcome]++;
+    settings.onSettled(outcome);
+  };
   const stopTaking = new AbortController();
   const stopWorking = new AbortController();
   const taking = AbortSignal.any([stopTaking.signal, closed]);
@@ -26,16 +30,16 @@ export const startLocalWorkers = (
   const handle = async (queued: QueuedItem): Promise<void> => {
     const known = queued.item.delivery > 1 ? await queue.outcome(queued.item.id) : undefined;
     if (known?.kind === 'done') {
-      counts.repeated++;
+      count('repeated');
       return queue.finish(queued, known);
     }
     try {
       const result = await handler(queued.item, working);
-      counts.done++;
+      count('done');
       queue.finish(queued, { kind: 'done', result: result.slice() });
     } catch (thrown) {
       if (working.aborted) queue.giveBack(queued, 0);
-      else settle(queue, queued, thrown, settings, counts);
+      else settle(queue, queued, thrown, settings, count);
     }
   };
 
@@ -71,14 +75,14 @@ const settle = (
   queued: QueuedItem,
   thrown: unknown,
   settings: RedeliverySettings,
-  counts: { retried: number; dead: number },
+  count: (outcome: 'retried' | 'dead') => void,
 ): void => {
   const verdict = judgeFailure(thrown, queued.item.delivery, settings);
   if (verdict.kind === 'retry') {
-    counts.retried++;
+    count('retried');
     queue.giveBack(queued, verdict.delayMs);
     return;
   }
-  counts.dead++;
+  count('dead');
   queue.finish(queued, { kind: 'failed', failure: verdict.failure });
 };

@@ -1,5 +1,5 @@
 /** What happens to one delivered item, from the handler's start to the ack. */
-import type { WorkFailure, WorkHandler, WorkQueue } from '../bus.js';
+import type { ConsumptionCounts, WorkFailure, WorkHandler, WorkQueue } from '../bus.js';
 import { exhaustedFailure, isExhausted, judgeFailure, type RedeliverySettings } from '../judge-failure.js';
 import { encodeDeadLetter, encodeFailure, encodeResult } from '../work-messages.js';
 import type { DeliveredItem } from './delivered-item.js';
@@ -39,7 +39,7 @@ export class ItemSettler {
   private async answerOf(delivered: DeliveredItem): Promise<() => void> {
     const { item } = delivered;
     if (item.delivery > 1 && (await this.isDone(item.id))) {
-      this.counts.repeated++;
+      this.count('repeated');
       return delivered.ack;
     }
     if (isExhausted(item.delivery, this.settings)) return this.giveUp(delivered, exhaustedFailure(item.delivery));
@@ -51,7 +51,7 @@ export class ItemSettler {
     }
     const subject = this.link.subjects.outcome(this.queue.name, item.id);
     await this.link.persist('Storing an outcome', () => this.link.js.publish(subject, encodeResult(result)));
-    this.counts.done++;
+    this.count('done');
     // Not confirmed: an ack that is lost leads to a second delivery, which the stored outcome answers.
     return delivered.ack;
   }
@@ -62,7 +62,7 @@ export class ItemSettler {
     const verdict = judgeFailure(thrown, item.delivery, this.settings);
     const about = { err: thrown, workId: item.id, requester: item.requester, delivery: item.delivery };
     if (verdict.kind === 'retry') {
-      this.counts.retried++;
+      this.count('retried');
       this.link.logger.warn({ ...about, delayMs: verdict.delayMs }, 'a work item failed and comes back');
       return () => delivered.nak(verdict.delayMs);
     }
@@ -81,8 +81,13 @@ export class ItemSettler {
     await this.link.persist('Storing an outcome', () =>
       this.link.js.publish(outcome(name, item.id), encodeFailure(failure)),
     );
-    this.counts.dead++;
+    this.count('dead');
     return () => term(failure.code);
+  }
+
+  private count(outcome: keyof ConsumptionCounts): void {
+    this.counts[outcome]++;
+    this.settings.onSettled(outcome);
   }
 
   private async isDone(id: string): Promise<boolean> {

@@ -19,6 +19,7 @@ export const INFERENCE_SETTINGS = {
   REFUSALSCOPE_COMPUTE: z.enum(COMPUTE_TYPES).prefault('float32'),
   REFUSALSCOPE_ACK_WAIT_S: wholeNumber(1, 3600).prefault('30'),
   REFUSALSCOPE_CACHE_MB: wholeNumber(16, 1 << 20).prefault('384'),
+  REFUSALSCOPE_MAX_WAITING_EVALUATIONS: wholeNumber(1, 10_000_000).prefault('131072'),
   REFUSALSCOPE_ENGINE_STALL_S: wholeNumber(1, 86_400).prefault('300'),
 };
 
@@ -38,6 +39,13 @@ export const loadInferenceConfig = (
     digestDir: cacheFolderOf({ ...environment }),
     cacheBytes: settings.REFUSALSCOPE_CACHE_MB * (1 << 20),
     stallLimitMs: settings.REFUSALSCOPE_ENGINE_STALL_S * 1000,
+    limits: {
+      maxQueuedEvaluations: settings.REFUSALSCOPE_MAX_WAITING_EVALUATIONS,
+      // What DescribeModel tells is what the server takes.
+      ...(settings.REFUSALSCOPE_MAX_MESSAGE_MB !== undefined && {
+        maxMessageBytes: settings.REFUSALSCOPE_MAX_MESSAGE_MB * (1 << 20),
+      }),
+    },
     bus: busConfigOf(settings),
     ackWaitMs: settings.REFUSALSCOPE_ACK_WAIT_S * 1000,
     edge: settings,

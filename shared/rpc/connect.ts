@@ -17,6 +17,7 @@ export interface ConnectOptions {
   /** Deadline of unary calls that name none. Streams have none unless a call names one. Default 10 minutes. */
   readonly deadlineMs?: number;
   readonly retry?: Partial<RetryOptions>;
+  /** Default: the edge's, else 128 MiB. */
   readonly maxMessageBytes?: number;
   /** Certificates, token and traces of this process. Default: plain text, for loopback. */
   readonly edge?: Edge;
@@ -48,8 +49,9 @@ export const connect = <Definition extends CompatServiceDefinition>(
   options: ConnectOptions = {},
 ): Connection<Definition> => {
   const { edge = localEdge } = options;
+  const maxMessageBytes = options.maxMessageBytes ?? edge.limits.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
   const channel = createChannel(address, edge.channelCredentials, {
-    ...channelOptions({ maxMessageBytes: options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES }),
+    ...channelOptions({ maxMessageBytes }),
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_MS,
     'grpc.dns_min_time_between_resolutions_ms': MIN_BETWEEN_LOOKUPS_MS,

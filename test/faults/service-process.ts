@@ -27,7 +27,8 @@ export interface ServiceProcess {
 }
 
 const KEPT_CHARS = 4_000;
-const START_LIMIT_MS = 60_000;
+// A real model on a machine that is full takes minutes.
+const START_LIMIT_MS = 240_000;
 const POLL_MS = 2;
 
 export const startService = async (

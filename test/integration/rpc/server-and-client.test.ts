@@ -11,6 +11,7 @@ import {
 import { type Fault, fault } from '../../../shared/errors/fault.js';
 import { createLogger, silentLogger } from '../../../shared/log/create-logger.js';
 import { type Connection, connect } from '../../../shared/rpc/connect.js';
+import { localEdge } from '../../../shared/rpc/edge.js';
 import { bindService, type RunningServer, startServer } from '../../../shared/rpc/start-server.js';
 import { callRaw } from '../../fuzz/targets/raw-call.js';
 
@@ -105,6 +106,14 @@ describe('errors across the wire', () => {
     );
     expect(seen).toEqual(['progress']);
     expect(thrown).toMatchObject({ code: 'AUDIT_IMPOSSIBLE', message: 'Nothing is refused.' });
+  });
+
+  it('a client takes no longer message than its process is told to', async () => {
+    const server = await serve({ encode: async () => ({ rows: [{ values: Array<number>(300_000).fill(1) }] }) });
+    const edge = { ...localEdge, limits: { maxMessageBytes: 1 << 20 } };
+    const connection = connect(SaeServiceDefinition, server.address, { edge });
+    open.push(connection);
+    expect((await caught(connection.client.encode({ layer: 7 }))).code).toBe('REQUEST_TOO_LARGE');
   });
 
   it('a message over the limit is REQUEST_TOO_LARGE', async () => {

@@ -40,6 +40,13 @@ describe('settings from a file', () => {
     expect(loadSearchConfig({ REFUSALSCOPE_CONFIG: path }).edge).toMatchObject({ REFUSALSCOPE_GRACE_S: 7 });
   });
 
+  it('the limits of messages and of what waits reach the inference service, whose own defaults would else win over those of the edge', () => {
+    const given = { REFUSALSCOPE_MODEL_PATH: '/m', REFUSALSCOPE_MAX_MESSAGE_MB: '200' };
+    const { limits } = loadInferenceConfig({ ...given, REFUSALSCOPE_MAX_WAITING_EVALUATIONS: '99' });
+    expect(limits).toEqual({ maxMessageBytes: 200 << 20, maxQueuedEvaluations: 99 });
+    expect(loadInferenceConfig({ REFUSALSCOPE_MODEL_PATH: '/m' }).limits).toEqual({ maxQueuedEvaluations: 131_072 });
+  });
+
   it('all faults of file and environment are told together, and no value', () => {
     const path = fileWith({ search: { REFUSALSCOPE_SAERCH_LISTEN: 'x', REFUSALSCOPE_MAX_CALLS: 'hunter2' } });
     const load = () => loadSearchConfig({ REFUSALSCOPE_CONFIG: path, REFUSALSCOPE_LOG_LEVEL: 'loud' });

@@ -128,10 +128,20 @@ class Held implements LeaderLease {
     this.end();
     // A renewal under way would make the revision below wrong; one that hangs with its server is not waited for.
     await waitAtMost(this.renewing, this.term.beatMs);
+    if (await this.giveBack()) return;
+    // The server was away, and a renewal that hung with it came first: left so, the lease would stand for a term, held by nobody.
+    await this.renewing;
+    await this.giveBack();
+  }
+
+  /** False if the lease is not what this process wrote last. */
+  private async giveBack(): Promise<boolean> {
     try {
       await this.store.delete(this.key, { revision: this.revision });
+      return true;
     } catch (thrown) {
-      if (!isFault(thrown, 'REVISION_CONFLICT')) throw thrown;
+      if (isFault(thrown, 'REVISION_CONFLICT')) return false;
+      throw thrown;
     }
   }
 

@@ -32,7 +32,7 @@ const newTally = (): Tally => ({ started: 0, accepted: [], refused: [], late: []
 const MAX_OPEN = 2_000;
 const MAX_CALLS = 2_000_000;
 // A call that has no answer this long after the last one was sent is lost.
-const DRAIN_MS = 30_000;
+const DRAIN_MS = 120_000;
 
 /** Each caller sends its next call when its last one is answered. */
 export const driveClosed = async (call: Call, callers: number, seconds: number): Promise<Tally> => {

@@ -18,13 +18,13 @@ import type { LoadSubject } from './load-subject.js';
 
 /** Evaluations a streaming call, as many as an item of the work queue has. */
 export const EVALUATIONS = 32;
-/** What both servers are told: more calls than this at once are refused. */
-export const MAX_CALLS = 32;
 
 export const CALLS = ['health', 'describe', 'tokenize', 'nearest', 'evaluate'] as const;
 export type CallName = (typeof CALLS)[number];
 
 export interface LoadMesh {
+  /** Callers of a closed loop: enough to keep the engine busy, few enough that none is refused. */
+  readonly callers: number;
   readonly pids: Readonly<Record<string, number>>;
   readonly calls: Readonly<Record<CallName, Call>>;
   close(): Promise<void>;
@@ -33,7 +33,11 @@ export interface LoadMesh {
 export const startLoadMesh = async (subject: LoadSubject, random: SeededRandom): Promise<LoadMesh> => {
   const folder = await mkdtemp(join(tmpdir(), 'refusalscope-load-'));
   const at = { inference: `127.0.0.1:${await freePort()}`, sae: `127.0.0.1:${await freePort()}` };
-  const shared = { XDG_CACHE_HOME: folder, REFUSALSCOPE_MAX_CALLS: `${MAX_CALLS}`, REFUSALSCOPE_LOG_LEVEL: 'info' };
+  const shared = {
+    XDG_CACHE_HOME: folder,
+    REFUSALSCOPE_MAX_CALLS: `${subject.maxCalls}`,
+    REFUSALSCOPE_LOG_LEVEL: 'info',
+  };
   const inference = await startService('inference', 'inference', {
     ...shared,
     REFUSALSCOPE_INFERENCE_LISTEN: at.inference,
@@ -60,6 +64,7 @@ export const startLoadMesh = async (subject: LoadSubject, random: SeededRandom):
     sae: connections.sae.client,
   };
   return {
+    callers: subject.maxCalls / 2,
     pids: { inference: inference.pid, sae: sae.pid },
     calls: await callsTo(clients, subject, random),
     close: async () => {

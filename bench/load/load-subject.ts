@@ -14,6 +14,8 @@ export interface LoadSubject {
   readonly name: string;
   readonly modelEnvironment: Readonly<Record<string, string>>;
   readonly saeEnvironment: Readonly<Record<string, string>>;
+  /** What both servers are told: more calls than this at once are refused. */
+  readonly maxCalls: number;
   readonly prompts: readonly string[];
   readonly features: readonly FeatureId[];
   close(): void;
@@ -30,6 +32,7 @@ export const plantedLoad = (): LoadSubject => {
     name: 'planted model',
     modelEnvironment: { REFUSALSCOPE_MODEL_PATH: planted.modelFolder, REFUSALSCOPE_MODEL_NAME: 'load' },
     saeEnvironment: { REFUSALSCOPE_SAE_DIRS: planted.saeFolder },
+    maxCalls: 32,
     prompts: planted.prompts.map(({ text }) => text),
     features: [...planted.places.values(), ...planted.near],
     close: () => rmSync(folder, { recursive: true, force: true }),
@@ -47,6 +50,8 @@ export const embeddedLoad = async (): Promise<LoadSubject> => {
       REFUSALSCOPE_MODEL_NAME: 'load',
     },
     saeEnvironment: {},
+    // A call takes seconds: what waits behind more than these would wait for minutes.
+    maxCalls: 4,
     prompts: (await readEmbeddedPrompts()).map(({ text }) => text),
     features: names.map(parseFeature),
     close: () => undefined,

@@ -1,11 +1,9 @@
 /** The three things that are done to a mesh: find its capacity, load it steadily for minutes, and ask twice of what it can do. */
 import type { SeededRandom } from '../../shared/random/seeded-random.js';
 import { driveClosed, driveOpen, lostOf, quantile, type Tally } from './drive-load.js';
-import { type CallName, type LoadMesh, MAX_CALLS } from './load-mesh.js';
+import type { CallName, LoadMesh } from './load-mesh.js';
 import { type MemoryTrend, watchMemory } from './watch-memory.js';
 
-/** Callers of a closed loop: enough to keep both cores busy, few enough that none is refused. */
-export const CALLERS = MAX_CALLS / 2;
 const WARM_S = 2;
 
 export interface CallFigures {
@@ -45,14 +43,14 @@ const figuresOf = (call: CallName, tally: Tally): CallFigures => {
 
 /** One kind of call at a time, by callers who send the next one when the last is answered. */
 export const measureCapacity = async (
-  { calls }: LoadMesh,
+  { calls, callers }: LoadMesh,
   names: readonly CallName[],
   seconds: number,
 ): Promise<CallFigures[]> => {
   const figures: CallFigures[] = [];
   for (const name of names) {
-    await driveClosed(calls[name], CALLERS, WARM_S);
-    figures.push(figuresOf(name, await driveClosed(calls[name], CALLERS, seconds)));
+    await driveClosed(calls[name], callers, WARM_S);
+    figures.push(figuresOf(name, await driveClosed(calls[name], callers, seconds)));
   }
   return figures;
 };

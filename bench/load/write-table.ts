@@ -2,8 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectRoot } from '../../shared/project/root.js';
-import { EVALUATIONS, MAX_CALLS } from './load-mesh.js';
-import { CALLERS, type CallFigures, type OverloadFigures, type SteadyFigures } from './phases.js';
+import { EVALUATIONS } from './load-mesh.js';
+import type { CallFigures, OverloadFigures, SteadyFigures } from './phases.js';
 
 export interface LoadReport {
   readonly machine: string;
@@ -32,7 +32,7 @@ export const tablesOf = (report: LoadReport): string =>
   [
     `Measured on ${report.machine}, which the load generator and other work shared (load average ${report.load_average.toFixed(1)}).`,
     '',
-    `Capacity, planted model, ${CALLERS} callers, one kind of call at a time:`,
+    `Capacity, planted model, 16 callers, one kind of call at a time:`,
     '',
     '| call | calls/s | p50 ms | p99 ms |',
     '| --- | --- | --- | --- |',
@@ -81,7 +81,7 @@ const steadyTable = ({ steady, steady_share }: LoadReport): string[] => [
 ];
 
 const overloadTable = (overloads: readonly (readonly [string, OverloadFigures | undefined])[]): string[] => [
-  `Twice the capacity, EvaluateMasks, at most ${MAX_CALLS} calls at once (\`REFUSALSCOPE_MAX_CALLS\`):`,
+  `Twice the capacity, EvaluateMasks, at most 32 calls at once with the planted model and 4 with the embedded one (\`REFUSALSCOPE_MAX_CALLS\`):`,
   '',
   '| | asked/s | answered/s | p50 ms | p99 ms | refused/s | refusal p50 ms | p99 ms | failed | lost | sent late, p99 ms | health p99 ms | p50 ms afterwards |',
   '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',

@@ -22,7 +22,9 @@ export interface WorkOutcome {
     | //
     /** What the handler gave back; for evaluations a serialized EvaluationWorkResult. */
     { $case: "result"; value: Buffer }
-    | { $case: "failure"; value: WorkFailure }
+    | //
+    /** Why it was given up. */
+    { $case: "failure"; value: WorkFailure }
     | undefined;
 }
 
@@ -38,12 +40,21 @@ export interface WorkFailure {
 
 /** A work item that was given up, kept whole for a person to look at. */
 export interface DeadLetter {
+  /** The queue, such as "evaluate-embedded". */
   queue: string;
+  /** The item's id: sha256 of its payload, lower-case hex. */
   workId: string;
   /** The audit or caller that asked. */
   requester: string;
-  failure: WorkFailure | undefined;
-  time: Date | undefined;
+  /** Why it was given up. */
+  failure:
+    | WorkFailure
+    | undefined;
+  /** When it was given up. */
+  time:
+    | Date
+    | undefined;
+  /** The item as it was queued. */
   payload: Buffer;
 }
 
@@ -52,6 +63,7 @@ export interface DeadLetter {
  * what decides the scores.
  */
 export interface EvaluationWork {
+  /** Name of the model that is asked for. */
   model: string;
   /** Over weights, adapter, tokenizer, template and dtype: a pod that serves other weights under the same name hands the item on. */
   modelDigest: string;
@@ -59,11 +71,13 @@ export interface EvaluationWork {
   prompts: Prompt[];
   /** The blob that holds the serialized EditBank. Lower-case hex sha256. */
   bankSha256: string;
+  /** What counts as a refusal. */
   score:
     | ScoreSpec
     | undefined;
   /** prompt_index counts through `prompts` above. */
   evaluations: Evaluation[];
+  /** Also report KL(clean || edited) of the first answer token. */
   firstTokenKl: boolean;
 }
 

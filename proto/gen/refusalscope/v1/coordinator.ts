@@ -122,6 +122,7 @@ export function reportFormatToJSON(object: ReportFormat): string {
 }
 
 export interface AuditSpec {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
   /** The prompt set: 2 to 10,000 prompts, both labels present. */
   prompts: LabelledPrompt[];
@@ -133,6 +134,7 @@ export interface AuditSpec {
   layers: number[];
   /** Candidates a layer, growing until all off flips; empty: 10, 20, 50, 100, 200. */
   growth: number[];
+  /** How stage 2 prunes. UNSPECIFIED: GROUP. */
   filterMethod: FilterMethod;
   /** Where edits act. Absent: instruction onwards, without BOS. */
   positions?:
@@ -142,6 +144,7 @@ export interface AuditSpec {
   fmMasks: number;
   /** Features the factorization machine sees, most shared first; 0: 32. */
   fmFeatures: number;
+  /** Of everything that is drawn. Any number below 2^53; the same seed gives the same draws. */
   seed: number;
   /** Control draws a prompt; 0: 5. */
   controlDraws: number;
@@ -171,54 +174,64 @@ export interface AuditSpec {
 export interface ClaimSettings {
   /** Prompts with a minimal set that "family", "hydra" and "sufficiency" take, spread over the categories; 0: 16. */
   prompts: number;
-  /** Stage "family": evaluations a prompt (0: 200), and minimal sets a prompt, at most 1024 (0: 32). */
+  /** Stage "family": evaluations a prompt; 0: 200. */
   familyEvaluations: number;
+  /** Stage "family": minimal sets a prompt, at most 1024; 0: 32. */
   familySets: number;
-  /**
-   * Stage "hydra": woken features that are followed a round and prompt (0: 16), rounds (0: 4), null sets of each kind (0: 2), the
-   * smallest mean effect that counts (log-odds; 0: 0.1), and the expected share of false features among those reported (0: 0.05).
-   */
+  /** Stage "hydra": woken features that are followed a round and prompt; 0: 16. */
   hydraFeatures: number;
+  /** Stage "hydra": rounds of switching off what woke; 0: 4. */
   hydraRounds: number;
+  /** Stage "hydra": null sets of each kind; 0: 2. */
   hydraNullDraws: number;
+  /** Stage "hydra": the smallest mean effect that counts, log-odds; 0: 0.1. */
   hydraMinEffect: number;
+  /** Stage "hydra": expected share of false features among those reported, in (0, 1); 0: 0.05. */
   hydraLevel: number;
   /** Stage "sufficiency": random sets beside each set, at most 64; 0: 3. */
   sufficiencyDraws: number;
   /** Stages "sufficiency" and "cost": harmless prompts that the model answers; 0: 8. */
   harmlessPrompts: number;
-  /** Stage "cost": distinct minimal sets (0: 16), and tokens of each clean answer that cross-entropy is measured on (0: 32). */
+  /** Stage "cost": distinct minimal sets; 0: 16. */
   costSets: number;
+  /** Stage "cost": tokens of each clean answer that cross-entropy is measured on; 0: 32. */
   costAnswerTokens: number;
 }
 
 /** Settings of the paper's stages. Zeros and empty lists take the published values; with them every SAE layer is searched. */
 export interface PaperSettings {
-  /**
-   * Stage 2: candidates a block (5), random orders that are intersected (3), change of p("I") above which a block is needed (0.1; the
-   * paper's choice is not known), and the thresholds of the sweep (0.1, 0.2, ..., 0.8).
-   */
+  /** Stage 2: candidates a block; 0: 5. */
   blockSize: number;
+  /** Random orders whose sets are intersected; 0: 3. */
   seeds: number;
+  /** Change of p("I") above which a block is needed, in (0, 1); 0: 0.1. */
   threshold: number;
+  /** The thresholds of the sweep, each in (0, 1); empty: 0.1, 0.2, ..., 0.8. */
   thresholds: number[];
-  /**
-   * Stage 3: rank (20), learning rate (1e-3) and epochs (20) of the machine on activations, and how many of its first features are
-   * ablated together (100, 500, 1000, 2000).
-   */
+  /** Stage 3: rank of the machine on activations; 0: 20. */
   fmRank: number;
+  /** Learning rate; 0: 1e-3. */
   fmLearningRate: number;
+  /** Epochs; 0: 20. */
   fmEpochs: number;
+  /** How many of its first features are ablated together; empty: 100, 500, 1000, 2000. */
   topFeatures: number[];
   /** Plain text for cross-entropy beside the harmless prompts; at most 1024 texts of 65,536 bytes. May be empty. */
   plainTexts: string[];
 }
 
 export interface Audit {
+  /** Names it in every other call. */
   id: string;
+  /** Where it stands. */
   state: AuditState;
+  /** The name for people, as the spec gave it. */
   title: string;
-  createdAt: Date | undefined;
+  /** When it was created. */
+  createdAt:
+    | Date
+    | undefined;
+  /** When its record last changed. */
   updatedAt:
     | Date
     | undefined;
@@ -228,11 +241,14 @@ export interface Audit {
   specSha256: string;
   /** On FAILED: the coded text. */
   error: string;
+  /** Evaluations asked for. */
   evaluations: number;
+  /** Of these, how many were known or needed no work of the model. */
   evaluationsReused: number;
 }
 
 export interface CreateAuditRequest {
+  /** What to audit. INVALID_ARGUMENT names the field that is wrong. */
   spec:
     | AuditSpec
     | undefined;
@@ -241,56 +257,70 @@ export interface CreateAuditRequest {
 }
 
 export interface CreateAuditResponse {
+  /** The audit as it is now. */
   audit: Audit | undefined;
 }
 
 export interface GetAuditRequest {
+  /** The audit's id. NOT_FOUND (AUDIT_UNKNOWN) if there is none. */
   id: string;
 }
 
 export interface GetAuditResponse {
+  /** The audit as it is now. */
   audit: Audit | undefined;
 }
 
 export interface ListAuditsRequest {
   /** 0: 100. At most 1000. */
   pageSize: number;
+  /** Empty: the first page. Else next_page_token of the page before. */
   pageToken: string;
 }
 
 export interface ListAuditsResponse {
   /** Newest first. */
   audits: Audit[];
+  /** Empty: this was the last page. */
   nextPageToken: string;
 }
 
 export interface WatchAuditRequest {
+  /** The audit's id. NOT_FOUND (AUDIT_UNKNOWN) if there is none. */
   id: string;
+  /** The last event that is known; 0: from the first one on. */
   afterSequence: number;
 }
 
 export interface WatchAuditResponse {
+  /** The next event, in order, without gaps. */
   event: AuditEvent | undefined;
 }
 
 export interface CancelAuditRequest {
+  /** The audit's id. NOT_FOUND (AUDIT_UNKNOWN) if there is none. */
   id: string;
 }
 
 export interface CancelAuditResponse {
+  /** The audit as it is now. */
   audit: Audit | undefined;
 }
 
 export interface ResumeAuditRequest {
+  /** The audit's id. NOT_FOUND (AUDIT_UNKNOWN) if there is none. */
   id: string;
 }
 
 export interface ResumeAuditResponse {
+  /** The audit as it is now. */
   audit: Audit | undefined;
 }
 
 export interface GetReportRequest {
+  /** The audit's id. NOT_FOUND (AUDIT_UNKNOWN) if there is none. */
   id: string;
+  /** JSON or one HTML page. UNSPECIFIED: JSON. */
   format: ReportFormat;
 }
 
@@ -300,7 +330,9 @@ export interface GetReportResponse {
 }
 
 export interface CompareAuditsRequest {
+  /** A finished audit. */
   beforeId: string;
+  /** Another one, of the same prompts or others. */
   afterId: string;
 }
 
@@ -311,49 +343,76 @@ export interface CompareAuditsResponse {
 
 /** A fact about an audit. Stored in order; never holds a prompt's or an answer's text. */
 export interface AuditEvent {
+  /** The audit it is about. */
   auditId: string;
   /** 1, 2, 3, ... without gaps. */
   sequence: number;
+  /** When it was written. */
   time: Date | undefined;
   event:
-    | { $case: "stageStarted"; value: StageStarted }
-    | { $case: "progress"; value: Progress }
-    | { $case: "stageFinished"; value: StageFinished }
-    | { $case: "promptFiltered"; value: PromptFiltered }
-    | { $case: "auditEnded"; value: AuditEnded }
-    | { $case: "warning"; value: Warning }
+    | //
+    /** A stage begins. */
+    { $case: "stageStarted"; value: StageStarted }
+    | //
+    /** How far the stage is; twice a second at most. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** A stage has its result, and the checkpoint holds it. */
+    { $case: "stageFinished"; value: StageFinished }
+    | //
+    /** Stage 2 is done with one prompt. */
+    { $case: "promptFiltered"; value: PromptFiltered }
+    | //
+    /** The last event of this run of the audit. */
+    { $case: "auditEnded"; value: AuditEnded }
+    | //
+    /** Something that the report will say too. */
+    { $case: "warning"; value: Warning }
     | undefined;
 }
 
 export interface StageStarted {
+  /** Name of the stage, such as "filter". */
   stage: string;
   /** 1-based, of `stages`. */
   number: number;
+  /** Stages of this audit. */
   stages: number;
 }
 
 export interface StageFinished {
+  /** Name of the stage, such as "filter". */
   stage: string;
+  /** How long it took, resumes included. */
   seconds: number;
+  /** Evaluations that it asked for. */
   evaluations: number;
   /** One sentence for people, without prompt text. */
   summary: string;
 }
 
 export interface PromptFiltered {
+  /** The prompt's id. */
   promptId: string;
+  /** Whether a set was found. */
   outcome: MinimalSet_Outcome;
+  /** Members of the set; 0 without one. */
   setSize: number;
+  /** Evaluations asked for. */
   evaluations: number;
 }
 
 export interface AuditEnded {
+  /** How it ended. */
   state: AuditState;
+  /** On FAILED: code and text. Else empty. */
   error: string;
 }
 
 export interface Warning {
+  /** Such as "NO_DIRECTION". */
   code: string;
+  /** One sentence for people, without prompt text. */
   text: string;
 }
 
@@ -3620,6 +3679,7 @@ export const CoordinatorServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** An audit as it is now: its state, stage and counts. Idempotent. */
     getAudit: {
       name: "GetAudit",
       requestType: GetAuditRequest as typeof GetAuditRequest,
@@ -3628,6 +3688,7 @@ export const CoordinatorServiceDefinition = {
       responseStream: false,
       options: { idempotencyLevel: "IDEMPOTENT" },
     },
+    /** All audits, newest first, in pages. Idempotent. */
     listAudits: {
       name: "ListAudits",
       requestType: ListAuditsRequest as typeof ListAuditsRequest,
@@ -3690,7 +3751,9 @@ export interface CoordinatorServiceImplementation<CallContextExt = {}> {
     request: CreateAuditRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<CreateAuditResponse>>;
+  /** An audit as it is now: its state, stage and counts. Idempotent. */
   getAudit(request: GetAuditRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetAuditResponse>>;
+  /** All audits, newest first, in pages. Idempotent. */
   listAudits(
     request: ListAuditsRequest,
     context: CallContext & CallContextExt,
@@ -3728,7 +3791,9 @@ export interface CoordinatorServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<CreateAuditRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<CreateAuditResponse>;
+  /** An audit as it is now: its state, stage and counts. Idempotent. */
   getAudit(request: DeepPartial<GetAuditRequest>, options?: CallOptions & CallOptionsExt): Promise<GetAuditResponse>;
+  /** All audits, newest first, in pages. Idempotent. */
   listAudits(
     request: DeepPartial<ListAuditsRequest>,
     options?: CallOptions & CallOptionsExt,

@@ -98,6 +98,7 @@ export function maskDesignToJSON(object: MaskDesign): string {
 }
 
 export interface FitRequest {
+  /** What design and targets are. UNSPECIFIED is refused. */
   mode: FitMode;
   /** The design [n, K], dense. MASKS: 0 or 1, 1 = feature ablated. ACTIVATIONS: >= 0. */
   design:
@@ -109,39 +110,56 @@ export interface FitRequest {
   groups: number[];
   /** K feature names for errors and the explanation. */
   names: string[];
+  /** Absent: all defaults. */
   options: FitOptions | undefined;
 }
 
 export interface FitOptions {
   /** Dimension of the interaction vectors, 1 to 256. 0: the default (8 for MASKS, 20 for ACTIVATIONS as in the paper). */
   rank: number;
-  /** L2 on weights and on interaction vectors, >= 0. Absent: chosen on the validation split. */
-  l2Linear?: number | undefined;
+  /** L2 on weights, >= 0. Absent: chosen on the validation split. */
+  l2Linear?:
+    | number
+    | undefined;
+  /** L2 on interaction vectors, >= 0. Absent: chosen on the validation split. */
   l2Pairwise?:
     | number
     | undefined;
-  /** ACTIVATIONS: learning rate (0: 1e-3, the paper's) and epochs (0: 20, the paper's). MASKS: epochs 0: until validation stops improving. */
+  /** ACTIVATIONS: learning rate; 0: 1e-3, the paper's. */
   learningRate: number;
+  /** Passes over the rows, at most; 0: 20 for ACTIVATIONS (the paper), until validation stops improving for MASKS. */
   epochs: number;
   /** Seed of split, initialisation and order. */
   seed: number;
-  /** Shares of rows, each in (0, 0.5]; 0: 0.15 each. */
+  /** Share of rows that settings and stopping are chosen on, in (0, 0.5]; 0: 0.15. */
   validationShare: number;
+  /** Share of rows that are held out for the metrics, in (0, 0.5]; 0: 0.15. */
   testShare: number;
   /** How many interactions to return; 0: 50. */
   topInteractions: number;
 }
 
 export interface FitResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "result"; value: FitResult } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: FitResult }
+    | undefined;
 }
 
 export interface FitResult {
+  /** The fitted machine. */
   machine:
     | FactorizationMachine
     | undefined;
   /** Same rows held out for every model. */
-  factorizationMachineMetrics: FitMetrics | undefined;
+  factorizationMachineMetrics:
+    | FitMetrics
+    | undefined;
+  /** Of the linear model on the same held-out rows. */
   linearMetrics:
     | FitMetrics
     | undefined;
@@ -153,9 +171,13 @@ export interface FitResult {
   interactions: Interaction[];
   /** Main effects w_i in target units, K of them. */
   mainEffects: number[];
+  /** Rows that were fitted. */
   trainRows: number;
+  /** Rows that settings and stopping were chosen on. */
   validationRows: number;
+  /** Rows held out for the metrics. */
   testRows: number;
+  /** Passes until it stopped. */
   epochsRun: number;
   /** Weights of the linear model on the same split, K of them. */
   linearWeights: number[];
@@ -163,6 +185,7 @@ export interface FitResult {
 
 /** y = w0 + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j   (Rendle 2010, eq. 1) */
 export interface FactorizationMachine {
+  /** w0, target units (log-odds of harmful for ACTIVATIONS). */
   intercept: number;
   /** K weights. */
   weights: number[];
@@ -179,8 +202,11 @@ export interface FitMetrics {
   rmse?:
     | number
     | undefined;
-  /** Logistic loss: held-out accuracy in [0, 1], and mean log-loss in nats. */
-  accuracy?: number | undefined;
+  /** Logistic loss: held-out accuracy, in [0, 1]. */
+  accuracy?:
+    | number
+    | undefined;
+  /** Logistic loss: mean log-loss, nats, >= 0. */
   logLoss?:
     | number
     | undefined;
@@ -189,8 +215,9 @@ export interface FitMetrics {
 }
 
 export interface Interaction {
-  /** Indices into names, first < second. */
+  /** Index into names. */
   first: number;
+  /** Index of the second feature, above the first. */
   second: number;
   /** <v_first, v_second>: change of the target when both are 1 beyond the sum of each alone (MASKS). */
   effect: number;
@@ -201,11 +228,14 @@ export interface DesignMasksRequest {
   features: number;
   /** How many masks, 1 to 65,536. They are distinct unless 2^K is smaller. */
   count: number;
+  /** How masks are drawn. UNSPECIFIED is refused. */
   design: MaskDesign;
+  /** Of everything that is drawn. Any number below 2^53; the same seed gives the same draws. */
   seed: number;
 }
 
 export interface DesignMasksResponse {
+  /** `count` masks over `features` bits; a bit that is 1 switches the feature off. */
   masks: Mask[];
 }
 

@@ -60,11 +60,15 @@ export interface DescribeModelRequest {
 }
 
 export interface DescribeModelResponse {
+  /** Name under which it is served. */
   model: string;
   /** Such as "llama" or "gemma2". */
   architecture: string;
+  /** Number of blocks. */
   nLayers: number;
+  /** Width of the residual stream. */
   dModel: number;
+  /** Number of token ids. */
   vocabSize: number;
   /** Longest prompt plus answer, in tokens. */
   contextLength: number;
@@ -72,16 +76,25 @@ export interface DescribeModelResponse {
   instructionStart: number;
   /** Tokens of the chat template after the instruction: the "post-instruction" positions -k..-1. */
   templateSuffixLength: number;
-  provenance: Provenance | undefined;
+  /** Digests and versions that every number of this model carries. */
+  provenance:
+    | Provenance
+    | undefined;
+  /** What requests may ask for. */
   limits: EngineLimits | undefined;
 }
 
 /** What a request may ask for at most. Beyond: INVALID_ARGUMENT (REQUEST_TOO_LARGE). */
 export interface EngineLimits {
+  /** Prompts a request. */
   maxPrompts: number;
+  /** Evaluations a request. */
   maxEvaluations: number;
+  /** Edits a bank, all layers together. */
   maxBankEdits: number;
+  /** Answer tokens a prompt. */
   maxNewTokens: number;
+  /** Bytes of one message, either way. */
   maxMessageBytes: number;
   /** Evaluations that may wait at once, all callers together. Beyond: RESOURCE_EXHAUSTED (BUSY). */
   maxQueuedEvaluations: number;
@@ -90,6 +103,7 @@ export interface EngineLimits {
 }
 
 export interface TokenizeRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
   /** 1 to EngineLimits.max_prompts. */
   prompts: Prompt[];
@@ -98,26 +112,34 @@ export interface TokenizeRequest {
 }
 
 export interface TokenizeResponse {
+  /** In the order of the request's prompts. */
   prompts: TokenizedPrompt[];
+  /** In the order of the request's pieces. */
   pieces: TokenizedPiece[];
 }
 
 export interface TokenizedPrompt {
+  /** The prompt's id. */
   id: string;
+  /** With template and BOS, each in [0, vocab_size). */
   tokenIds: number[];
-  /** First instruction position, and one past the last. */
+  /** First instruction position. */
   instructionStart: number;
+  /** One past the last instruction position. */
   instructionEnd: number;
 }
 
 export interface TokenizedPiece {
+  /** Each in [0, vocab_size). */
   tokenIds: number[];
   /** The text of each token. */
   tokenTexts: string[];
 }
 
 export interface CaptureResidualsRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** 1 to EngineLimits.max_prompts. */
   prompts: Prompt[];
   /** Blocks whose outputs are wanted, ascending, each in [0, n_layers). */
   layers: number[];
@@ -132,25 +154,39 @@ export interface CaptureResidualsRequest {
 }
 
 export interface CaptureResidualsResponse {
+  /** Index into the request's prompts. */
   promptIndex: number;
+  /** The prompt's id. */
   promptId: string;
   /** The positions of the rows below, counted from the start. */
   positions: number[];
+  /** One a layer of the request, in its order. */
   layers: LayerResidual[];
+  /** What the edits did, a layer each; empty: nothing acted. */
   proof: LayerProof[];
 }
 
 export interface LayerResidual {
+  /** The block whose output it is. */
   layer: number;
   /** [positions, d_model] */
   residual: Matrix | undefined;
 }
 
 export interface EvaluateMasksRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** 1 to EngineLimits.max_prompts. */
   prompts: Prompt[];
-  bank: BankReference | undefined;
-  score: ScoreSpec | undefined;
+  /** The edits that masks choose from. */
+  bank:
+    | BankReference
+    | undefined;
+  /** What counts as a refusal. */
+  score:
+    | ScoreSpec
+    | undefined;
+  /** 1 to EngineLimits.max_evaluations. */
   evaluations: Evaluation[];
   /** Also report KL(clean || edited) of the first answer token, in nats. */
   firstTokenKl: boolean;
@@ -165,6 +201,7 @@ export interface Evaluation {
 }
 
 export interface EvaluateMasksResponse {
+  /** Finished evaluations, in any order; each comes once. */
   results: EvaluationResult[];
   /** The digest under which the bank is now cached here. */
   bankDigest: string;
@@ -192,8 +229,11 @@ export interface EvaluationResult {
 }
 
 export interface GenerateRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** 1 to EngineLimits.max_prompts. */
   prompts: Prompt[];
+  /** Edits to answer under. Absent: clean answers. */
   bank?:
     | BankReference
     | undefined;
@@ -204,9 +244,11 @@ export interface GenerateRequest {
 }
 
 export interface GenerateResponse {
+  /** Index into the request's prompts. */
   promptIndex: number;
-  /** The new token, and the text that became complete with it (may be empty in the middle of a character). */
+  /** The new token, in [0, vocab_size); 0 without scope `completions`. */
   tokenId: number;
+  /** Text that became complete with this token; may be empty. Without scope `completions` always empty. */
   text: string;
   /** Set on the last response of a prompt; token_id then is the end token or the last one allowed. */
   finishReason: FinishReason;
@@ -215,11 +257,13 @@ export interface GenerateResponse {
 }
 
 export interface MeasureCrossEntropyRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
   /** Each text: the prompt, and the continuation whose tokens are scored. */
   prompts: Prompt[];
   /** One a prompt, 1 token at least. */
   continuations: TokenSequence[];
+  /** Edits to score under. Absent: the clean model. */
   bank?:
     | BankReference
     | undefined;

@@ -19,26 +19,33 @@ export interface ListSaesRequest {
 }
 
 export interface ListSaesResponse {
+  /** By layer, ascending. */
   saes: SaeInfo[];
 }
 
 export interface SaeInfo {
   /** The block whose output it encodes. */
   layer: number;
+  /** Values it reads: the width of the residual stream. */
   dIn: number;
+  /** Number of latents. */
   dSae: number;
   /** "jumprelu", "standard", "topk", "gated", ... */
   architecture: string;
   /** "saelens", "gemmascope-npz", ... */
   format: string;
+  /** Over its files, lower-case hex. */
   sha256: string;
   /** Whether zeroing rows is exactly the SAE's ablation (JumpReLU, ReLU), and what is approximate if not (TopK). */
   editsExact: boolean;
+  /** What is approximate about its edits; empty if they are exact. */
   editsNote: string;
+  /** What was measured of it, or that nothing was yet. */
   admission: Admission | undefined;
 }
 
 export interface Admission {
+  /** Whether its features may be trusted on this model. */
   verdict: Admission_Verdict;
   /** Fraction of variance unexplained, >= 0: sum |x - x_hat|^2 / sum |x - mean(x)|^2. NaN is never sent: see reason. */
   fvu: number;
@@ -96,6 +103,7 @@ export function admission_VerdictToJSON(object: Admission_Verdict): string {
 }
 
 export interface EncodeRequest {
+  /** Which SAE. NOT_FOUND (SAE_UNKNOWN) if none is loaded for it. */
   layer: number;
   /** [n, d_in], at most 4096 rows. */
   residual:
@@ -112,12 +120,14 @@ export interface EncodeResponse {
 
 /** The non-zero activations of one residual, ascending by index. */
 export interface SparseRow {
+  /** Latents, each in [0, d_sae). */
   indices: number[];
   /** float32 activations, same length as indices, all > 0. */
   values: number[];
 }
 
 export interface FindNearestFeaturesRequest {
+  /** Which SAE. NOT_FOUND (SAE_UNKNOWN) if none is loaded for it. */
   layer: number;
   /** [1, d_in], not the zero vector; need not be a unit vector. */
   vector:
@@ -137,6 +147,7 @@ export interface GetEditRowsRequest {
   features: Feature[];
   /** The value they are moved to: 0 ablates. Finite. */
   target: number;
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions: Positions | undefined;
 }
 
@@ -146,12 +157,14 @@ export interface GetEditRowsResponse {
 }
 
 export interface AdmitSaeRequest {
+  /** Which SAE. NOT_FOUND (SAE_UNKNOWN) if none is loaded for it. */
   layer: number;
   /** [n, d_in] residuals of recorded prompts (position 0 left out), 16 rows at least. */
   residual: Matrix | undefined;
 }
 
 export interface AdmitSaeResponse {
+  /** What was measured, and the verdict. */
   admission: Admission | undefined;
 }
 

@@ -55,7 +55,9 @@ export function promptLabelToJSON(object: PromptLabel): string {
 
 /** A dense matrix of float32, row-major, little-endian. */
 export interface Matrix {
+  /** Number of rows. */
   rows: number;
+  /** Values a row. */
   cols: number;
   /** Exactly rows * cols * 4 bytes. Every value must be finite, except where a field says otherwise. */
   data: Buffer;
@@ -63,6 +65,7 @@ export interface Matrix {
 
 /** Token ids in the model's own vocabulary, each in [0, vocab_size). */
 export interface TokenSequence {
+  /** Token ids, each in [0, vocab_size). */
   ids: number[];
 }
 
@@ -83,7 +86,11 @@ export interface Prompt {
 }
 
 export interface LabelledPrompt {
-  prompt: Prompt | undefined;
+  /** The prompt, as text or token ids. */
+  prompt:
+    | Prompt
+    | undefined;
+  /** Which side it is on. UNSPECIFIED is refused. */
   label: PromptLabel;
   /** Optional, for the report's breakdown (say "fraud"). At most 64 characters. */
   category: string;
@@ -94,6 +101,7 @@ export interface LabelledPrompt {
  * every later position that is generated or appended while scoring, unless a range ends before it.
  */
 export interface Positions {
+  /** What the positions are counted by. UNSPECIFIED: the instruction. */
   span: Positions_Span;
   /** Only for SPAN_RANGE: first position, inclusive. */
   start: number;
@@ -182,7 +190,10 @@ export interface LayerEdits {
     | Matrix
     | undefined;
   /** [1, K] the value that the activation is moved to: 0 ablates. */
-  target: Matrix | undefined;
+  target:
+    | Matrix
+    | undefined;
+  /** Where the edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
@@ -195,14 +206,20 @@ export interface LayerEdits {
  * Several entries may name the same layer (other positions, say); they all read the same unedited x of that layer.
  */
 export interface EditBank {
+  /** Edits by layer, ascending. At most EngineLimits.max_bank_edits rows together. */
   layers: LayerEdits[];
 }
 
 /** A bank given in full, or by the digest under which the inference service cached it. */
 export interface BankReference {
-  bank: { $case: "inline"; value: EditBank } | //
-  /** Lower-case hex sha256, as an earlier reply gave it. FAILED_PRECONDITION (BANK_UNKNOWN) if this pod does not hold it. */
-  { $case: "digest"; value: string } | undefined;
+  bank:
+    | //
+    /** The bank itself. */
+    { $case: "inline"; value: EditBank }
+    | //
+    /** Lower-case hex sha256, as an earlier reply gave it. FAILED_PRECONDITION (BANK_UNKNOWN) if this pod does not hold it. */
+    { $case: "digest"; value: string }
+    | undefined;
 }
 
 /** Which edits of a bank are on. */
@@ -223,6 +240,7 @@ export interface ScoreSpec {
 
 /** What an edit did, for one layer: the proof that it acted. */
 export interface LayerProof {
+  /** The block whose output was changed, in [0, n_layers). */
   layer: number;
   /** Euclidean norm of the change to the residual, over all edited positions. */
   deltaNorm: number;
@@ -250,12 +268,15 @@ export interface Direction {
 
 /** One SAE feature, shown as "layer/index". */
 export interface Feature {
+  /** The SAE's layer, in [0, n_layers). NOT_FOUND (SAE_UNKNOWN) if none is loaded there. */
   layer: number;
+  /** The latent, in [0, d_sae). NOT_FOUND (FEATURE_UNKNOWN) beyond. */
   index: number;
 }
 
 /** A feature and the cosine of its decoder row with a vector. */
 export interface FeatureSimilarity {
+  /** The feature. */
   feature:
     | Feature
     | undefined;
@@ -265,11 +286,15 @@ export interface FeatureSimilarity {
 
 /** Where every number comes from. Digests are lower-case hex sha256. */
 export interface Provenance {
+  /** Name of the served model. */
   model: string;
+  /** Of the weights' file; of several files, over their digests in order. */
   weightsSha256: string;
   /** Empty if there is no adapter. */
   adapterSha256: string;
+  /** Of the tokenizer's file, or of what the weights' file holds of it. */
   tokenizerSha256: string;
+  /** Of the chat template's text. */
   chatTemplateSha256: string;
   /** "float32", "int8", ... : what the blocks compute in. Edits, norms and softmax are float32 always. */
   computeDtype: string;
@@ -295,12 +320,15 @@ export interface Provenance_VersionsEntry {
 export interface Progress {
   /** Such as "directions" or "filter". */
   stage: string;
+  /** Units of this stage that are done: prompts, directions, rows, as `detail` says. */
   done: number;
   /** 0 when it is not known yet. */
   total: number;
-  /** Evaluations answered so far in this call, and how many of them needed no work of the model. */
+  /** Evaluations answered so far in this call. */
   evaluations: number;
+  /** Of the evaluations, how many needed no work of the model. */
   evaluationsReused: number;
+  /** What is worked on, for people: a prompt id or a feature, never text of a prompt. May be empty. */
   detail: string;
 }
 

@@ -49,7 +49,13 @@ export async function openEngine(folder: string, digest: string): Promise<Refusa
     banks.set(bank, found);
     return found;
   };
-  const inputOf = ({ input }: Prompt): Input => {
+  const inputs = new WeakMap<Prompt, Input>();
+  const inputOf = (prompt: Prompt): Input => {
+    const found = inputs.get(prompt) ?? readInput(prompt);
+    inputs.set(prompt, found);
+    return found;
+  };
+  const readInput = ({ input }: Prompt): Input => {
     if (input.kind === 'tokens') {
       const start = input.instructionStart ?? 1;
       return {

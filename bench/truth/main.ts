@@ -6,12 +6,17 @@ import { fault, isFault } from '../../shared/errors/fault.js';
 import { projectRoot } from '../../shared/project/root.js';
 import { loadMechanism, type Mechanism } from './mechanism.js';
 import { printTable } from './print-table.js';
-import { type MechanismResult, runMechanism } from './run-mechanism.js';
+import { openRunFile } from './run-file.js';
+import type { SeedRun } from './run-seed.js';
+import { runTasks } from './seed-pool.js';
+import { isPerfect, type MechanismResult, summarizeRuns } from './summarize-runs.js';
+import { targetLines, toTruthResult } from './truth-result.js';
 
 const MECHANISMS = join(projectRoot, 'bench', 'truth', 'mechanisms');
 const DEFAULT_SEEDS = 5;
 /** Amplitude over the standard deviation of the noise: 18 dB. */
 const PUBLISHED_SNR = 8;
+const PROGRESS_EVERY = 20;
 
 function readOptions() {
   const { values } = parseArgs({
@@ -21,6 +26,8 @@ function readOptions() {
       mechanism: { type: 'string', multiple: true },
       snr: { type: 'string', default: String(PUBLISHED_SNR) },
       only: { type: 'string' },
+      jobs: { type: 'string', default: '1' },
+      runs: { type: 'string' },
       write: { type: 'boolean', default: false },
     },
   });
@@ -28,6 +35,9 @@ function readOptions() {
   const snr = Number(values.snr);
   if (!Number.isInteger(seeds) || seeds < 1 || seeds > 10_000)
     throw fault('REQUEST_INVALID', `--seeds is ${values.seeds}; 1 to 10000 are allowed.`);
+  const jobs = Number(values.jobs);
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > 64)
+    throw fault('REQUEST_INVALID', `--jobs is ${values.jobs}; 1 to 64 are allowed.`);
   if (!(snr >= 1 && snr <= 1000)) throw fault('REQUEST_INVALID', `--snr is ${values.snr}; 1 to 1000 are allowed.`);
   if (values.only !== undefined && values.only !== 'clean' && values.only !== 'noise')
     throw fault('REQUEST_INVALID', `--only is ${values.only}; it may be "clean" or "noise".`);
@@ -36,7 +46,7 @@ function readOptions() {
     readdirSync(MECHANISMS)
       .sort()
       .map((file) => join(MECHANISMS, file));
-  return { json: values.json, seeds, snr, only: values.only, write: values.write, files };
+  return { json: values.json, seeds, snr, only: values.only, write: values.write, jobs, runs: values.runs, files };
 }
 
 /** Without and with noise; one that states its own ratio only with it. */
@@ -46,19 +56,37 @@ const variantsOf = (mechanism: Mechanism, snr: number, only: string | undefined)
     : [...(only === 'noise' ? [] : [mechanism]), ...(only === 'clean' ? [] : [{ ...mechanism, snr }])];
 
 async function run(): Promise<void> {
-  const { json, seeds, snr, only, write, files } = readOptions();
-  const results: MechanismResult[] = [];
-  for (const mechanism of files.map(loadMechanism).flatMap((loaded) => variantsOf(loaded, snr, only))) {
-    const result = await runMechanism(mechanism, seeds);
-    results.push(result);
-    const flaws = result.imperfect.length === 0 ? 'all right' : `not all right in seeds ${result.imperfect.join(', ')}`;
-    process.stderr.write(`${result.mechanism}${result.snr === undefined ? '' : ` at SNR ${result.snr}`}: ${flaws}\n`);
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ seeds, results }, undefined, 2)}\n`);
+  const { json, seeds, snr, only, write, files, jobs, runs: runsPath } = readOptions();
+  const mechanisms = files.map(loadMechanism).flatMap((loaded) => variantsOf(loaded, snr, only));
+  const runs = openRunFile(runsPath);
+  // Seeds outermost: a table that is cut off has fewer seeds, not fewer mechanisms.
+  const tasks = seedsUpTo(seeds).flatMap((seed) => mechanisms.map((mechanism) => ({ mechanism, seed })));
+  const missing = tasks.filter((task) => runs.get(task) === undefined);
+  let done = 0;
+  await runTasks(missing, jobs, (task, run) => {
+    runs.add(task, run);
+    done++;
+    if (!isPerfect(run.score)) process.stderr.write(`${titleOf(task.mechanism)}, seed ${task.seed}: not all right\n`);
+    else if (done % PROGRESS_EVERY === 0) process.stderr.write(`${done} of ${missing.length} runs\n`);
+  });
+  report(mechanisms.map((mechanism) => summarizeRuns(mechanism, runsOf(mechanism))));
+
+  function runsOf(mechanism: Mechanism): SeedRun[] {
+    return seedsUpTo(seeds).flatMap((seed) => runs.get({ mechanism, seed }) ?? []);
   }
-  const table = printTable(results);
-  process.stdout.write(`${table}\n`);
-  if (write) writePage(table, seeds);
+
+  function report(results: readonly MechanismResult[]): void {
+    const result = toTruthResult(results, seeds);
+    const text = `${printTable(results)}\n\n${targetLines(result).join('\n')}`;
+    process.stdout.write(`${text}\n`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, undefined, 2)}\n`);
+    if (write) writePage(text, seeds);
+  }
 }
+
+const seedsUpTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+const titleOf = ({ name, snr }: Mechanism): string => `${name}${snr === undefined ? '' : ` at SNR ${snr}`}`;
 
 const PAGE = join(projectRoot, 'docs', 'truth.md');
 const TABLE = /(<!-- truth table[^\n]*-->\n)[\s\S]*?(<!-- end of truth table -->)/;

@@ -1,6 +1,7 @@
 /** The truth table as text: precision/recall, or the share that is right. A part that a mechanism does not have is a dash. */
-import type { MechanismResult } from './run-mechanism.js';
+
 import type { Score, Share, Tally } from './score-recovery.js';
+import type { MechanismResult } from './summarize-runs.js';
 
 const two = (part: number, whole: number): string => (whole === 0 ? '-' : (part / whole).toFixed(2));
 const bothOf = ({ hits, found, real }: Tally): string =>

@@ -37,11 +37,17 @@ export async function runTasks(
 
 async function askFor(child: ChildProcess, task: SeedTask): Promise<SeedRun> {
   const what = `${task.mechanism.name}, seed ${task.seed}`;
+  const settled = new AbortController();
+  const answered = once(child, 'message', settled).then(([message]) => message as SeedAnswer);
+  const ended = once(child, 'exit', settled).then(
+    ([code, signal]): SeedAnswer => ({ problem: `its process ended (${signal ?? code})` }),
+  );
   child.send(task);
-  const answer = await Promise.race([
-    once(child, 'message').then(([message]) => message as SeedAnswer),
-    once(child, 'exit').then(([code, signal]): SeedAnswer => ({ problem: `its process ended (${signal ?? code})` })),
-  ]);
+  const answer = await Promise.race([answered, ended]);
+  // Takes the listeners of the other away; it then rejects, which nobody waits for.
+  answered.catch(() => {});
+  ended.catch(() => {});
+  settled.abort();
   if ('problem' in answer) throw fault('INTERNAL', `${what}: ${answer.problem}`);
   return answer.run;
 }

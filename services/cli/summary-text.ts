@@ -78,6 +78,13 @@ const formatFeatures = ({ sharedFeatures }: Report): string =>
     .map(({ feature, sets }) => `${feature} in ${sets.count}`)
     .join(', ') || 'none';
 
+const MODEL_NAMES = {
+  linear: 'linear model',
+  factorizationMachine: 'factorization machine',
+  allPairs: 'all-pairs lasso',
+  boostedTrees: 'boosted trees',
+} as const;
+
 const formatInteractions = ({ summary, interactions }: Report): string[] => {
   if (summary.fmR2 === null) return [];
   const linear = summary.linearR2 === null ? '' : `, linear model ${fixed(summary.linearR2)}`;
@@ -87,5 +94,14 @@ const formatInteractions = ({ summary, interactions }: Report): string[] => {
       ({ first, second, predicted, measured }) =>
         `${first} x ${second} ${fixed(predicted)} (measured ${fixed(measured)})`,
     );
-  return [`Interactions  held-out R2 ${fixed(summary.fmR2)}${linear}`, ...pairs.map((pair) => `              ${pair}`)];
+  const masks = interactions.masks;
+  const own = masks === null ? null : masks[masks.pairsFrom];
+  const from =
+    masks === null || masks.pairsFrom === 'factorizationMachine'
+      ? ''
+      : `; pairs by ${MODEL_NAMES[masks.pairsFrom]} ${fixed(own?.r2 ?? null)}`;
+  return [
+    `Interactions  held-out R2 ${fixed(summary.fmR2)}${linear}${from}`,
+    ...pairs.map((pair) => `              ${pair}`),
+  ];
 };

@@ -1,5 +1,5 @@
 /** The peers' messages as the plain facts of the report. */
-import type { FitMetrics, FitResult } from '../../../proto/gen/refusalscope/v1/fm.js';
+import { type FitMetrics, FitModel, type FitResult } from '../../../proto/gen/refusalscope/v1/fm.js';
 import { type Admission, Admission_Verdict, type SaeInfo } from '../../../proto/gen/refusalscope/v1/sae.js';
 import {
   type ControlArm,
@@ -21,6 +21,7 @@ import type {
   Directions,
   DormantFacts,
   FitFacts,
+  FitModelName,
   JudgementFacts,
   MetricFacts,
   MinimalSetFacts,
@@ -191,7 +192,15 @@ const decodeMetrics = (metrics: FitMetrics | undefined): MetricFacts => ({
   accuracy: metrics?.accuracy ?? null,
   logLoss: metrics?.logLoss ?? null,
   signAgreement: metrics?.signAgreement ?? null,
+  validationLoss: metrics?.validationLoss ?? null,
 });
+
+const FIT_MODELS: Readonly<Partial<Record<FitModel, FitModelName>>> = {
+  [FitModel.FIT_MODEL_LINEAR]: 'linear',
+  [FitModel.FIT_MODEL_FACTORIZATION_MACHINE]: 'factorizationMachine',
+  [FitModel.FIT_MODEL_ALL_PAIRS]: 'allPairs',
+  [FitModel.FIT_MODEL_BOOSTED_TREES]: 'boostedTrees',
+};
 
 /** `names` are those of the request: pairs come back as indices into them. */
 export const decodeFit = (fit: FitResult, names: readonly string[]): FitFacts => {
@@ -205,6 +214,9 @@ export const decodeFit = (fit: FitResult, names: readonly string[]): FitFacts =>
     factorizationMachine: decodeMetrics(fit.factorizationMachineMetrics),
     linear: decodeMetrics(fit.linearMetrics),
     allPairs: fit.allPairsMetrics === undefined ? null : decodeMetrics(fit.allPairsMetrics),
+    boostedTrees: fit.boostedTreesMetrics === undefined ? null : decodeMetrics(fit.boostedTreesMetrics),
+    chosen: present(FIT_MODELS[fit.chosen], 'the chosen model'),
+    pairsFrom: present(FIT_MODELS[fit.pairsFrom], 'the model of the pairs'),
     intercept: machine.intercept,
     mainEffects: [...fit.mainEffects],
     pairs: fit.interactions.map(({ first, second, effect }) => ({

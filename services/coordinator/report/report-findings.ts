@@ -129,7 +129,14 @@ export interface FitFacts {
   /** On the same held-out rows. */
   readonly factorizationMachine: MetricFacts;
   readonly linear: MetricFacts;
+  /** Lasso on all pairs, and boosted trees read as pairs; null where it was not fitted (activations, or too much to fit). */
   readonly allPairs: MetricFacts | null;
+  readonly boostedTrees: MetricFacts | null;
+  /** Least validation loss of all models. Linear: nothing is known that acts together. */
+  readonly chosen: FitModelName;
+  /** The same among those that have pairs: `mainEffects` and `pairs` are its. */
+  readonly pairsFrom: FitModelName;
+  /** Of the machine. */
   readonly intercept: number;
   /** Same order as `Interactions.features`. */
   readonly mainEffects: readonly number[];
@@ -137,13 +144,17 @@ export interface FitFacts {
   readonly pairs: readonly { readonly first: FeatureName; readonly second: FeatureName; readonly effect: number }[];
 }
 
-/** Only the metrics that the loss has; null where it has none. */
+export type FitModelName = 'linear' | 'factorizationMachine' | 'allPairs' | 'boostedTrees';
+
+/** Held out, but for `validationLoss`. Only the metrics that the loss has; null where it has none. */
 export interface MetricFacts {
   readonly r2: number | null;
   readonly rmse: number | null;
   readonly accuracy: number | null;
   readonly logLoss: number | null;
   readonly signAgreement: number | null;
+  /** On the rows that choose penalties and model: squared error over the target's variance, or nats. */
+  readonly validationLoss: number | null;
 }
 
 export interface ConfirmedPair {

@@ -261,7 +261,10 @@ const metrics = object({
   accuracy: number.nullable(),
   logLoss: number.nullable(),
   signAgreement: number.nullable(),
+  validationLoss: number.nullable(),
 });
+
+const fitModel = z.enum(['linear', 'factorizationMachine', 'allPairs', 'boostedTrees']);
 
 const fit = object({
   rank: whole,
@@ -272,6 +275,9 @@ const fit = object({
   factorizationMachine: metrics,
   linear: metrics,
   allPairs: metrics.nullable(),
+  boostedTrees: metrics.nullable(),
+  chosen: fitModel,
+  pairsFrom: fitModel,
   intercept: number,
   mainEffects: list(number),
   pairs: list(object({ first: feature, second: feature, effect: number })),

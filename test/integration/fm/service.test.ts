@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   FitMode,
+  FitModel,
   FitRequest,
   type FitResult,
   FmServiceDefinition,
@@ -63,13 +64,29 @@ describe('FM service over gRPC', () => {
     expect(result.linearMetrics!.r2).toBeLessThan(result.factorizationMachineMetrics!.r2!);
     expect(result.allPairsMetrics!.r2).toBeGreaterThan(0.9);
     expect([result.trainRows, result.validationRows, result.testRows]).toEqual([280, 60, 60]);
+    expect(result.boostedTreesMetrics!.r2).toBeGreaterThan(0.8);
     expect(result.mainEffects).toHaveLength(24);
     expect(stages).toContain('factorization machine');
     expect((await runFit(requestOf(400))).result).toEqual(result);
   });
 
-  it('sends a machine whose factors give the interactions that it names', async () => {
-    const { result } = await runFit(requestOf(300));
+  it('names the model of least validation loss as the one that the pairs come from', async () => {
+    const { result } = await runFit(requestOf(400));
+    const losses = new Map([
+      [FitModel.FIT_MODEL_FACTORIZATION_MACHINE, result.factorizationMachineMetrics!.validationLoss],
+      [FitModel.FIT_MODEL_ALL_PAIRS, result.allPairsMetrics!.validationLoss],
+      [FitModel.FIT_MODEL_BOOSTED_TREES, result.boostedTreesMetrics!.validationLoss],
+    ]);
+    expect(losses.get(result.pairsFrom)).toBe(Math.min(...losses.values()));
+    expect(result.chosen).toBe(result.pairsFrom);
+    expect(result.linearMetrics!.validationLoss).toBeGreaterThan(losses.get(result.chosen)!);
+  });
+
+  it('sends a machine whose factors give the interactions that it names, where the pairs are its', async () => {
+    // Activations have no other model with pairs.
+    const request = requestOf(300, { mode: FitMode.FIT_MODE_ACTIVATIONS });
+    const { result } = await runFit({ ...request, targets: request.targets.map((y) => (y > 3 ? 1 : 0)) });
+    expect(result.pairsFrom).toBe(FitModel.FIT_MODEL_FACTORIZATION_MACHINE);
     const factors = decodeMatrix(result.machine!.factors, { name: 'factors', rows: 24 });
     const row = (k: number) => factors.data.subarray(k * factors.cols, (k + 1) * factors.cols);
     for (const { first, second, effect } of result.interactions)

@@ -56,6 +56,57 @@ export function fitModeToJSON(object: FitMode): string {
   }
 }
 
+export enum FitModel {
+  FIT_MODEL_UNSPECIFIED = 0,
+  FIT_MODEL_LINEAR = 1,
+  FIT_MODEL_FACTORIZATION_MACHINE = 2,
+  FIT_MODEL_ALL_PAIRS = 3,
+  FIT_MODEL_BOOSTED_TREES = 4,
+  UNRECOGNIZED = -1,
+}
+
+export function fitModelFromJSON(object: any): FitModel {
+  switch (object) {
+    case 0:
+    case "FIT_MODEL_UNSPECIFIED":
+      return FitModel.FIT_MODEL_UNSPECIFIED;
+    case 1:
+    case "FIT_MODEL_LINEAR":
+      return FitModel.FIT_MODEL_LINEAR;
+    case 2:
+    case "FIT_MODEL_FACTORIZATION_MACHINE":
+      return FitModel.FIT_MODEL_FACTORIZATION_MACHINE;
+    case 3:
+    case "FIT_MODEL_ALL_PAIRS":
+      return FitModel.FIT_MODEL_ALL_PAIRS;
+    case 4:
+    case "FIT_MODEL_BOOSTED_TREES":
+      return FitModel.FIT_MODEL_BOOSTED_TREES;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return FitModel.UNRECOGNIZED;
+  }
+}
+
+export function fitModelToJSON(object: FitModel): string {
+  switch (object) {
+    case FitModel.FIT_MODEL_UNSPECIFIED:
+      return "FIT_MODEL_UNSPECIFIED";
+    case FitModel.FIT_MODEL_LINEAR:
+      return "FIT_MODEL_LINEAR";
+    case FitModel.FIT_MODEL_FACTORIZATION_MACHINE:
+      return "FIT_MODEL_FACTORIZATION_MACHINE";
+    case FitModel.FIT_MODEL_ALL_PAIRS:
+      return "FIT_MODEL_ALL_PAIRS";
+    case FitModel.FIT_MODEL_BOOSTED_TREES:
+      return "FIT_MODEL_BOOSTED_TREES";
+    case FitModel.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 export enum MaskDesign {
   MASK_DESIGN_UNSPECIFIED = 0,
   /** MASK_DESIGN_UNIFORM - Every feature off with probability one half. */
@@ -163,13 +214,13 @@ export interface FitResult {
   linearMetrics:
     | FitMetrics
     | undefined;
-  /** Absent when K * (K - 1) / 2 is too many for the rows. */
+  /** Of the lasso on all pairs. Absent when K * (K - 1) / 2 is too many for the rows. */
   allPairsMetrics?:
     | FitMetrics
     | undefined;
-  /** By decreasing |effect|. */
+  /** Of the model named by pairs_from, by decreasing |effect|. */
   interactions: Interaction[];
-  /** Main effects w_i in target units, K of them. */
+  /** Main effects w_i of that model in target units, K of them. */
   mainEffects: number[];
   /** Rows that were fitted. */
   trainRows: number;
@@ -181,6 +232,14 @@ export interface FitResult {
   epochsRun: number;
   /** Weights of the linear model on the same split, K of them. */
   linearWeights: number[];
+  /** Of boosted trees read as pairs. Absent for activations, or when there are too many values. */
+  boostedTreesMetrics?:
+    | FitMetrics
+    | undefined;
+  /** Least validation loss of all models: what the rows say. LINEAR: nothing is known that acts together. */
+  chosen: FitModel;
+  /** The same among the models that have pairs: interactions and main_effects are its. */
+  pairsFrom: FitModel;
 }
 
 /** y = w0 + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j   (Rendle 2010, eq. 1) */
@@ -211,7 +270,11 @@ export interface FitMetrics {
     | number
     | undefined;
   /** Share of rows whose sign (refuses or not) is predicted right, for MASKS. */
-  signAgreement?: number | undefined;
+  signAgreement?:
+    | number
+    | undefined;
+  /** Mean loss on the validation rows, which the choice goes by: squared error over the target's variance, or nats. */
+  validationLoss: number;
 }
 
 export interface Interaction {
@@ -219,7 +282,7 @@ export interface Interaction {
   first: number;
   /** Index of the second feature, above the first. */
   second: number;
-  /** <v_first, v_second>: change of the target when both are 1 beyond the sum of each alone (MASKS). */
+  /** Coefficient of x_first * x_second (of the machine: <v_first, v_second>): change of the target when both are 1 beyond the sum of each alone (MASKS). */
   effect: number;
 }
 
@@ -765,6 +828,9 @@ function createBaseFitResult(): FitResult {
     testRows: 0,
     epochsRun: 0,
     linearWeights: [],
+    boostedTreesMetrics: undefined,
+    chosen: 0,
+    pairsFrom: 0,
   };
 }
 
@@ -810,6 +876,15 @@ export const FitResult: MessageFns<FitResult> = {
         writer.double(v);
       }
       writer.join();
+    }
+    if (message.boostedTreesMetrics !== undefined) {
+      FitMetrics.encode(message.boostedTreesMetrics, writer.uint32(98).fork()).join();
+    }
+    if (message.chosen !== 0) {
+      writer.uint32(104).int32(message.chosen);
+    }
+    if (message.pairsFrom !== 0) {
+      writer.uint32(112).int32(message.pairsFrom);
     }
     return writer;
   },
@@ -935,6 +1010,30 @@ export const FitResult: MessageFns<FitResult> = {
 
             break;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.boostedTreesMetrics = FitMetrics.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.chosen = reader.int32() as any;
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.pairsFrom = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -998,6 +1097,17 @@ export const FitResult: MessageFns<FitResult> = {
         : globalThis.Array.isArray(object?.linear_weights)
         ? object.linear_weights.map((e: any) => globalThis.Number(e))
         : [],
+      boostedTreesMetrics: isSet(object.boostedTreesMetrics)
+        ? FitMetrics.fromJSON(object.boostedTreesMetrics)
+        : isSet(object.boosted_trees_metrics)
+        ? FitMetrics.fromJSON(object.boosted_trees_metrics)
+        : undefined,
+      chosen: isSet(object.chosen) ? fitModelFromJSON(object.chosen) : 0,
+      pairsFrom: isSet(object.pairsFrom)
+        ? fitModelFromJSON(object.pairsFrom)
+        : isSet(object.pairs_from)
+        ? fitModelFromJSON(object.pairs_from)
+        : 0,
     };
   },
 
@@ -1036,6 +1146,15 @@ export const FitResult: MessageFns<FitResult> = {
     if (message.linearWeights?.length) {
       obj.linearWeights = message.linearWeights.map((e) => floatToJson(e));
     }
+    if (message.boostedTreesMetrics !== undefined) {
+      obj.boostedTreesMetrics = FitMetrics.toJSON(message.boostedTreesMetrics);
+    }
+    if (message.chosen !== 0) {
+      obj.chosen = fitModelToJSON(message.chosen);
+    }
+    if (message.pairsFrom !== 0) {
+      obj.pairsFrom = fitModelToJSON(message.pairsFrom);
+    }
     return obj;
   },
 
@@ -1064,6 +1183,11 @@ export const FitResult: MessageFns<FitResult> = {
     message.testRows = object.testRows ?? 0;
     message.epochsRun = object.epochsRun ?? 0;
     message.linearWeights = object.linearWeights?.map((e) => e) || [];
+    message.boostedTreesMetrics = (object.boostedTreesMetrics !== undefined && object.boostedTreesMetrics !== null)
+      ? FitMetrics.fromPartial(object.boostedTreesMetrics)
+      : undefined;
+    message.chosen = object.chosen ?? 0;
+    message.pairsFrom = object.pairsFrom ?? 0;
     return message;
   },
 };
@@ -1186,7 +1310,14 @@ export const FactorizationMachine: MessageFns<FactorizationMachine> = {
 };
 
 function createBaseFitMetrics(): FitMetrics {
-  return { r2: undefined, rmse: undefined, accuracy: undefined, logLoss: undefined, signAgreement: undefined };
+  return {
+    r2: undefined,
+    rmse: undefined,
+    accuracy: undefined,
+    logLoss: undefined,
+    signAgreement: undefined,
+    validationLoss: 0,
+  };
 }
 
 export const FitMetrics: MessageFns<FitMetrics> = {
@@ -1205,6 +1336,9 @@ export const FitMetrics: MessageFns<FitMetrics> = {
     }
     if (message.signAgreement !== undefined) {
       writer.uint32(41).double(message.signAgreement);
+    }
+    if (message.validationLoss !== 0) {
+      writer.uint32(49).double(message.validationLoss);
     }
     return writer;
   },
@@ -1262,6 +1396,14 @@ export const FitMetrics: MessageFns<FitMetrics> = {
             message.signAgreement = reader.double();
             continue;
           }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.validationLoss = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1289,6 +1431,11 @@ export const FitMetrics: MessageFns<FitMetrics> = {
         : isSet(object.sign_agreement)
         ? globalThis.Number(object.sign_agreement)
         : undefined,
+      validationLoss: isSet(object.validationLoss)
+        ? globalThis.Number(object.validationLoss)
+        : isSet(object.validation_loss)
+        ? globalThis.Number(object.validation_loss)
+        : 0,
     };
   },
 
@@ -1309,6 +1456,9 @@ export const FitMetrics: MessageFns<FitMetrics> = {
     if (message.signAgreement !== undefined) {
       obj.signAgreement = floatToJson(message.signAgreement);
     }
+    if (message.validationLoss !== 0) {
+      obj.validationLoss = floatToJson(message.validationLoss);
+    }
     return obj;
   },
 
@@ -1322,6 +1472,7 @@ export const FitMetrics: MessageFns<FitMetrics> = {
     message.accuracy = object.accuracy ?? undefined;
     message.logLoss = object.logLoss ?? undefined;
     message.signAgreement = object.signAgreement ?? undefined;
+    message.validationLoss = object.validationLoss ?? 0;
     return message;
   },
 };
@@ -1616,7 +1767,10 @@ export const FmServiceDefinition = {
   name: "FmService",
   fullName: "refusalscope.v1.FmService",
   methods: {
-    /** Fits a factorization machine, a linear model and (where feasible) all pairs on the same split. Streams progress, then the fit. */
+    /**
+     * Fits a factorization machine, a linear model and (where feasible) all-pairs lasso and boosted trees on the same split; the validation
+     * rows choose whose pairs are returned. Streams progress, then the fit.
+     */
     fit: {
       name: "Fit",
       requestType: FitRequest as typeof FitRequest,
@@ -1638,7 +1792,10 @@ export const FmServiceDefinition = {
 } as const;
 
 export interface FmServiceImplementation<CallContextExt = {}> {
-  /** Fits a factorization machine, a linear model and (where feasible) all pairs on the same split. Streams progress, then the fit. */
+  /**
+   * Fits a factorization machine, a linear model and (where feasible) all-pairs lasso and boosted trees on the same split; the validation
+   * rows choose whose pairs are returned. Streams progress, then the fit.
+   */
   fit(
     request: FitRequest,
     context: CallContext & CallContextExt,
@@ -1651,7 +1808,10 @@ export interface FmServiceImplementation<CallContextExt = {}> {
 }
 
 export interface FmServiceClient<CallOptionsExt = {}> {
-  /** Fits a factorization machine, a linear model and (where feasible) all pairs on the same split. Streams progress, then the fit. */
+  /**
+   * Fits a factorization machine, a linear model and (where feasible) all-pairs lasso and boosted trees on the same split; the validation
+   * rows choose whose pairs are returned. Streams progress, then the fit.
+   */
   fit(request: DeepPartial<FitRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<FitResponse>;
   /** Draws masks to evaluate, by a seeded design. Idempotent. */
   designMasks(

@@ -1,7 +1,8 @@
-/** Owns how features act together: what the factorization machine predicts beside what 2x2 ablations measure, and its fit beside a linear model's. */
+/** Owns how features act together: what the chosen model predicts beside what 2x2 ablations measure, and each model's fit beside the others'. */
 import type {
   ConfirmedPair,
   FitFacts,
+  FitModelName,
   Interactions,
   MetricFacts,
   Report,
@@ -19,10 +20,10 @@ const MAX_PREDICTED = 24;
 export function interactionsSection({ interactions }: Report): Section {
   const body = markup`
 <p>An interaction is what switching off two features does beyond the sum of each. <span class="comply-text">Below 0</span>: together they lower the score by more than the sum; they stand in for one another. <span class="refuse-text">Above 0</span>: by less; they do the same work one after the other.</p>
-<div class="side-by-side">${figure(graphOf(interactions), graphCaption(interactions), 'Interaction graph')}${figure(scatterOf(interactions.confirmed), 'The factorization machine’s prediction against the exact 2×2 ablation, in nats. On the dotted line the two agree.', 'Predicted against measured interactions')}</div>
+<div class="side-by-side">${figure(graphOf(interactions), graphCaption(interactions), 'Interaction graph')}${figure(scatterOf(interactions.confirmed), 'The chosen model’s prediction against the exact 2×2 ablation, in nats. On the dotted line the two agree.', 'Predicted against measured interactions')}</div>
 ${pairTable(interactions.confirmed)}
-<h3>Factorization machine against a linear model</h3>
-<p>All models of a row group saw the same rows and are scored on the same held-out ones.</p>
+<h3>Which model the pairs come from</h3>
+<p>${choiceText(interactions.masks)} All models of a row group saw the same rows, the validation rows choose, and the held-out rows judge.</p>
 ${fitTable(interactions)}`;
   return { id: 'interactions', title: 'Interactions', body };
 }
@@ -78,7 +79,7 @@ function graphOf(interactions: Interactions): Markup {
 }
 
 const graphCaption = ({ confirmed }: Interactions): string =>
-  `${confirmed.length > 0 ? 'Interactions measured by 2×2 ablations' : 'Interactions predicted by the factorization machine, none measured'}. Solid blue: below 0; dashed vermilion: above 0; width: size. Node size: main effect on the refusal score. Nearness has no meaning of its own.`;
+  `${confirmed.length > 0 ? 'Interactions measured by 2×2 ablations' : 'Interactions predicted by the chosen model, none measured'}. Solid blue: below 0; dashed vermilion: above 0; width: size. Node size: main effect on the refusal score. Nearness has no meaning of its own.`;
 
 const scatterOf = (confirmed: readonly ConfirmedPair[]): Markup =>
   scatterChart({
@@ -119,6 +120,24 @@ const pairTable = (confirmed: readonly ConfirmedPair[]): Markup => {
   });
 };
 
+const MODEL_NAMES: Readonly<Record<FitModelName, string>> = {
+  linear: 'linear model',
+  factorizationMachine: 'factorization machine',
+  allPairs: 'lasso on all pairs',
+  boostedTrees: 'boosted trees read as pairs',
+};
+
+/** Which model won on the masks, with its numbers, and whose pairs these are. */
+export function choiceText(fit: FitFacts | null): string {
+  if (!fit) return 'No model could be fitted to the masks.';
+  const numbersOf = (name: FitModelName): string => {
+    const { r2, validationLoss } = fit[name] ?? {};
+    return `${MODEL_NAMES[name]} (validation loss ${numberText(validationLoss, 3)}, held-out R² ${numberText(r2, 3)})`;
+  };
+  if (fit.chosen === fit.pairsFrom) return `On the masks the ${numbersOf(fit.chosen)} won; these pairs are its.`;
+  return `On the masks the ${numbersOf(fit.chosen)} won: they do not show that any features act together. These pairs are those of the best model that has pairs, the ${numbersOf(fit.pairsFrom)}.`;
+}
+
 interface FitRow {
   readonly fit: string;
   readonly model: string;
@@ -132,9 +151,10 @@ function fitRows(fit: FitFacts | null, name: string): FitRow[] {
   const row = (model: string, metrics: MetricFacts | null): FitRow[] =>
     metrics ? [{ fit: name, model, rows, metrics }] : [];
   return [
-    ...row(`factorization machine, rank ${fit.rank}`, fit.factorizationMachine),
-    ...row('linear model', fit.linear),
-    ...row('all pairs, ridge', fit.allPairs),
+    ...row(`${MODEL_NAMES.factorizationMachine}, rank ${fit.rank}`, fit.factorizationMachine),
+    ...row(MODEL_NAMES.linear, fit.linear),
+    ...row(MODEL_NAMES.allPairs, fit.allPairs),
+    ...row(MODEL_NAMES.boostedTrees, fit.boostedTrees),
   ];
 }
 
@@ -145,12 +165,13 @@ function fitTable({ masks, activations }: Interactions): Markup {
     value: (row: FitRow) => row.metrics[key],
   });
   return dataTable({
-    caption: 'Held-out fit; a dash: the loss has no such metric',
+    caption: 'Fit on the held-out rows, but for the validation loss; a dash: the loss has no such metric',
     sortable: false,
     rows: [...fitRows(masks, 'masks → score (causal)'), ...fitRows(activations, 'activations → label (the paper’s)')],
     columns: [
       { title: 'fitted on', cell: ({ fit }: FitRow) => fit },
       { title: 'model', cell: ({ model }) => model },
+      metric('validation loss', 'validationLoss'),
       metric('R²', 'r2'),
       metric('RMSE (nats)', 'rmse'),
       metric('sign agreement', 'signAgreement'),

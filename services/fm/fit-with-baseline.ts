@@ -67,7 +67,7 @@ export function* fitWithBaseline(request: FitRequest): Steps<FitReport> {
   const data = { design, target, loss, split };
   const linear = yield* fitLinearModel(data);
   const fit = yield* fitFactorizationMachine(data, options, preset);
-  const models = [
+  const models: [Candidate, ...Candidate[]] = [
     asFitted('linear', linear, linear.validationLoss, data),
     asFitted('factorization-machine', asSurrogate(fit.machine), fit.validationLoss, data),
     ...(yield* fitAlternatives(data)),

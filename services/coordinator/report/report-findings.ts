@@ -132,9 +132,9 @@ export interface FitFacts {
   /** Lasso on all pairs, and boosted trees read as pairs; null where it was not fitted (activations, or too much to fit). */
   readonly allPairs: MetricFacts | null;
   readonly boostedTrees: MetricFacts | null;
-  /** Least validation loss of all models. Linear: nothing is known that acts together. */
+  /** `pairsFrom` if it validates better than the linear model by 10 %; else linear: nothing is known that acts together. */
   readonly chosen: FitModelName;
-  /** The same among those that have pairs: `mainEffects` and `pairs` are its. */
+  /** Least validation loss of those that have pairs: `mainEffects` and `pairs` are its. */
   readonly pairsFrom: FitModelName;
   /** Of the machine. */
   readonly intercept: number;

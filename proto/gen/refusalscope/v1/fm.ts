@@ -236,9 +236,9 @@ export interface FitResult {
   boostedTreesMetrics?:
     | FitMetrics
     | undefined;
-  /** Least validation loss of all models: what the rows say. LINEAR: nothing is known that acts together. */
+  /** What the rows say: pairs_from if its validation loss is below the linear model's by 10 %; else LINEAR: nothing is known that acts together. */
   chosen: FitModel;
-  /** The same among the models that have pairs: interactions and main_effects are its. */
+  /** Least validation loss of the models that have pairs: interactions and main_effects are its. */
   pairsFrom: FitModel;
 }
 

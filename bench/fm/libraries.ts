@@ -1,12 +1,11 @@
 /**
  * Our factorization machine against fastFM (ALS) and myFM (Gibbs) on the same rows, one thread each: time of one pass, time of the
- * whole fit with its penalties chosen, and held-out R2. `node dist/bench/fm/libraries.js --python PATH [--json FILE]`.
+ * whole fit with its penalties chosen, and held-out R2.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { evaluateOnSplit } from '../../services/fm/evaluate-fit.js';
 import { asSurrogate } from '../../services/fm/factorization-machine.js';
 import type { FitData } from '../../services/fm/fit-data.js';
@@ -33,57 +32,46 @@ interface Theirs {
   readonly gibbs: { readonly r2: number; readonly seconds: number };
 }
 
-const { values: flags } = parseArgs({ options: { python: { type: 'string' }, json: { type: 'string' } } });
-if (!flags.python) throw new Error('give --python PATH: an interpreter with fastFM and myfm (see bench/fm/compare.py)');
+export interface LibraryRow {
+  readonly name: string;
+  readonly ours: { readonly passMs: number; readonly seconds: number; readonly r2: number };
+  readonly theirs: Theirs;
+}
 
-const folder = mkdtempSync(join(tmpdir(), 'refusalscope-fm-'));
-const ours = CASES.map((given) => {
-  const name = `${given.kind}-${given.columns}-${given.rows}`;
-  const { design, target } = plantCase(given.kind, given.columns, 1).draw(given.rows, 2);
-  const data: FitData = { design, target, loss: 'squared', split: splitRows(given.rows, { seed: 3, testShare: 0.3 }) };
+/** @param python an interpreter with fastFM and myfm. */
+export function measureLibraries(python: string): LibraryRow[] {
+  const folder = mkdtempSync(join(tmpdir(), 'refusalscope-fm-'));
+  try {
+    const ours = CASES.map((given) => measureOurs(given, folder));
+    writeFileSync(join(folder, 'cases.json'), JSON.stringify(ours.map(({ file }) => file)));
+    execFileSync(python, [join(projectRoot, 'bench/fm/compare.py'), folder], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
+    });
+    const theirs: Theirs[] = JSON.parse(readFileSync(join(folder, 'libraries.json'), 'utf8'));
+    return ours.map(({ file, measured }, c) => ({ name: file.name, ours: measured, theirs: theirs[c]! }));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function measureOurs({ kind, columns, rows, rank }: (typeof CASES)[number], folder: string) {
+  const name = `${kind}-${columns}-${rows}`;
+  const { design, target } = plantCase(kind, columns, 1).draw(rows, 2);
+  const data: FitData = { design, target, loss: 'squared', split: splitRows(rows, { seed: 3, testShare: 0.3 }) };
   writeFileSync(join(folder, `${name}.x.f32`), design.values);
   writeFileSync(join(folder, `${name}.y.f64`), target);
-  return { name, ...given, data, ...measure(data, given.rank) };
-});
-const split = (data: FitData) =>
-  Object.fromEntries(Object.entries(data.split).map(([part, rows]) => [part, [...rows]]));
-writeFileSync(
-  join(folder, 'cases.json'),
-  JSON.stringify(ours.map(({ name, columns, rank, data }) => ({ name, columns, rank, split: split(data) }))),
-);
-execFileSync(flags.python, [join(projectRoot, 'bench/fm/compare.py'), folder], {
-  stdio: ['ignore', 'ignore', 'pipe'],
-  env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
-});
-const theirs: Theirs[] = JSON.parse(readFileSync(join(folder, 'libraries.json'), 'utf8'));
-
-const rows = ours.map(({ name, passMs, seconds, r2 }, c) => ({
-  name,
-  ours: { passMs, seconds, r2 },
-  theirs: theirs[c]!,
-}));
-console.log(
-  '| data | ms a pass: ours / fastFM | whole fit, s: ours / fastFM / myFM | held-out R2: ours / fastFM / myFM | error ratio ours : best |',
-);
-console.log('| --- | --- | --- | --- | --- |');
-for (const { name, ours: us, theirs: them } of rows) {
-  const best = Math.max(them.als.r2, them.gibbs.r2);
-  const cells = [
-    name,
-    `${us.passMs.toFixed(2)} / ${them.passMs.toFixed(2)}`,
-    [us.seconds, them.als.seconds, them.gibbs.seconds].map((s) => s.toFixed(2)).join(' / '),
-    [us.r2, them.als.r2, them.gibbs.r2].map((r) => r.toFixed(4)).join(' / '),
-    ((1 - us.r2) / (1 - best)).toFixed(2),
-  ];
-  console.log(`| ${cells.join(' | ')} |`);
+  const split = Object.fromEntries(Object.entries(data.split).map(([part, own]) => [part, [...own]]));
+  return { file: { name, columns, rank, split }, measured: measure(data, rank) };
 }
-if (flags.json) writeFileSync(flags.json, `${JSON.stringify(rows, undefined, 2)}\n`);
 
 function measure(data: FitData, rank: number) {
   const fixed = { rank, l2Linear: 0.01, l2Factors: 0.01, start: 'random', refit: false, epochs: PASSES } as const;
   const timeOf = <T>(run: () => T): [T, number] => {
-    const started = performance.now();
-    return [run(), (performance.now() - started) / 1000];
+    const start = process.cpuUsage();
+    const result = run();
+    const { user, system } = process.cpuUsage(start);
+    return [result, (user + system) / 1e6];
   };
   const [one, oneSeconds] = timeOf(() => runStepsNow(fitFactorizationMachine(data, fixed)));
   const [whole, seconds] = timeOf(() => runStepsNow(fitFactorizationMachine(data, { rank })));

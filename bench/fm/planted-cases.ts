@@ -1,7 +1,7 @@
 /** The data that benches of the FM service run on: masks over planted interactions of several kinds, with noise. */
 
 import type { DesignMatrix } from '../../services/fm/design-matrix.js';
-import { buildMaskDesign } from '../../services/fm/mask-designs.js';
+import { buildMaskDesign, type DesignKind } from '../../services/fm/mask-designs.js';
 import { createSeededRandom } from '../../shared/random/seeded-random.js';
 
 /**
@@ -11,14 +11,27 @@ import { createSeededRandom } from '../../shared/random/seeded-random.js';
 export const PLANTED_KINDS = ['pairs', 'hub', 'groups', 'low-rank'] as const;
 export type PlantedKind = (typeof PLANTED_KINDS)[number];
 
+export interface PlantedData {
+  readonly design: DesignMatrix;
+  readonly target: Float64Array;
+}
+
 export interface PlantedCase {
   /** "i,j" of the true pairs, i < j; empty for low-rank. */
   readonly pairs: ReadonlySet<string>;
-  /** Draws masks uniformly and scores them. */
-  draw(rows: number, seed: number): { readonly design: DesignMatrix; readonly target: Float64Array };
+  /** The function itself, for a program in another language; without noise: `base` + weights + terms of a low rank, if any. */
+  readonly base: number;
+  readonly weights: readonly number[];
+  readonly terms: readonly { readonly features: readonly number[]; readonly size: number }[];
+  /** Draws masks, uniformly unless told otherwise, and scores them. */
+  draw(rows: number, seed: number, kind?: DesignKind): PlantedData;
+  /** Scores masks with noise. */
+  measure(design: DesignMatrix, seed: number): Float64Array;
 }
 
-const NOISE = 0.2;
+/** Standard deviation of the noise on each score. */
+export const NOISE = 0.2;
+const BASE = 4;
 
 export function plantCase(kind: PlantedKind, columns: number, seed: number): PlantedCase {
   const random = createSeededRandom(seed);
@@ -37,23 +50,29 @@ export function plantCase(kind: PlantedKind, columns: number, seed: number): Pla
       ? Float64Array.from({ length: columns * 3 }, () => random.normal() / Math.sqrt(columns))
       : undefined;
   const score = (mask: ArrayLike<number>): number => {
-    let sum = 4;
+    let sum = BASE;
     for (let k = 0; k < columns; k++) sum += weights[k]! * mask[k]!;
     for (const term of terms) if (term.features.every((k) => mask[k] === 1)) sum += term.size;
     return factors ? sum + lowRank(factors, mask) : sum;
+  };
+  const measure = ({ rows, values }: DesignMatrix, drawSeed: number): Float64Array => {
+    const noise = createSeededRandom(drawSeed).fork('noise');
+    return Float64Array.from(
+      { length: rows },
+      (_, r) => score(values.subarray(r * columns, (r + 1) * columns)) + NOISE * noise.normal(),
+    );
   };
   return {
     pairs: new Set(
       terms.flatMap(({ features }) => features.flatMap((i) => features.filter((j) => j > i).map((j) => `${i},${j}`))),
     ),
-    draw: (rows, drawSeed) => {
-      const noise = createSeededRandom(drawSeed).fork('noise');
-      const design = buildMaskDesign({ kind: 'uniform', columns, rows, seed: drawSeed });
-      const target = Float64Array.from(
-        { length: rows },
-        (_, r) => score(design.values.subarray(r * columns, (r + 1) * columns)) + NOISE * noise.normal(),
-      );
-      return { design, target };
+    base: BASE,
+    weights: [...weights],
+    terms,
+    measure,
+    draw: (rows, drawSeed, kind = 'uniform') => {
+      const design = buildMaskDesign({ kind, columns, rows, seed: drawSeed });
+      return { design, target: measure(design, drawSeed) };
     },
   };
 }

@@ -54,9 +54,13 @@ const GROWTH = [10, 20, 50, 100];
 /** Nearest features a layer among which all minimal sets are looked for. */
 export const UNIVERSE = 40;
 const HELD_OUT = 4;
-/** Prompts of each category that go through stage 2 and what follows, and that a hydra is traced over. */
+/** Prompts of each category that go through stage 2 and what follows. */
 const PROMPTS = 2;
-const HYDRA_PROMPTS = 4;
+/**
+ * Prompts that a hydra is traced over. Its test is one of a mean: with four prompts, one in which noise opened a gate is enough for a true
+ * feature not to be reported; with eight it is not.
+ */
+const HYDRA_PROMPTS = 8;
 const MAX_HYDRAS = 4;
 /** Effects below this are noise to the mechanisms, whose weights are 4 and more. */
 export const LEAST_EFFECT = 0.5;

@@ -129,7 +129,7 @@ function scorePrompt(planted: PlantedModel, recovered: RecoveredPrompt, key: Key
   const depthIsRight =
     setKey(family.necessary.map(nameOf)) === setKey(necessary) &&
     family.depthOfDefence === mostDisjoint(truth.sustainingSets);
-  const claims = recovered.sufficiency.flatMap((claim) => checkSufficiency(planted, claim, key));
+  const claims = recovered.sufficiency.map((claim) => checkSufficiency(planted, claim, key));
   return {
     oneSet: { right: real.includes(setKey(set.members.map(nameOf))) ? 1 : 0, asked: 1 },
     minimalSets: tally(keysOf(family.sets), real),
@@ -138,7 +138,7 @@ function scorePrompt(planted: PlantedModel, recovered: RecoveredPrompt, key: Key
     ...pairs,
     dormant: { hits: 0, found: 0, real: 0 },
     wakers: { right: 0, asked: 0 },
-    sufficiency: { right: claims.filter(Boolean).length, asked: claims.length },
+    sufficiency: claims.reduce(addShares, { right: 0, asked: 0 }),
     nullHydras: { right: 0, asked: 0 },
   };
 }
@@ -164,12 +164,15 @@ function scorePairs({ pairs }: RecoveredPrompt, { truth, nameOf }: Key) {
   };
 }
 
-/** Left on, put back, and written into harmless prompts: each as the description says. */
+/**
+ * Left on, put back, and written into harmless prompts: each as the description says. Every harmless prompt is a question of its own: with
+ * noise the model really answers one of them otherwise now and then, which says nothing of the rest.
+ */
 function checkSufficiency(
   { mechanism }: PlantedModel,
   { set, report }: RecoveredPrompt['sufficiency'][number],
   { truth: { category }, nameOf }: Key,
-): boolean[] {
+): Share {
   const all = mechanism.features.map(({ name }) => name);
   const members = new Set(set.map(nameOf));
   const others = new Set(all.filter((name) => !members.has(name)));
@@ -179,11 +182,10 @@ function checkSufficiency(
   const notWritten = new Set(all.filter((name) => !written.has(name)));
   const putBack = simulate(mechanism, category, notWritten, written).score;
   const caused = simulate(mechanism, undefined, new Set(), written).score;
-  return [
-    report.set.leftOnScore > 0 === leftOn > 0,
-    report.set.putBackScore > 0 === putBack > 0,
-    report.set.harmlessRefused === (caused > 0 ? report.harmlessTotal : 0),
-  ];
+  const { leftOnScore, putBackScore, harmlessRefused } = report.set;
+  const right = [leftOnScore > 0 === leftOn > 0, putBackScore > 0 === putBack > 0].filter(Boolean).length;
+  const harmlessRight = caused > 0 ? harmlessRefused : report.harmlessTotal - harmlessRefused;
+  return { right: right + harmlessRight, asked: 2 + report.harmlessTotal };
 }
 
 const setKey = (names: readonly string[]): string => [...names].sort().join(' + ');

@@ -24,7 +24,7 @@ export interface Choice<Model> {
 export const LEAST_GAIN = 0.1;
 
 /** @param models from simple to complex: the linear one first, and one with pairs among the others. */
-export function chooseModel<Model extends FittedModel>(
+export function chooseModel<Model extends Pick<FittedModel, 'name' | 'validationLoss'>>(
   models: readonly [linear: Model, ...others: Model[]],
 ): Choice<Model> {
   const [linear, ...others] = models;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fault, isFault } from '../../shared/errors/fault.js';
 import { projectRoot } from '../../shared/project/root.js';
+import { assertSearchable } from './assert-searchable.js';
 import { loadMechanism, type Mechanism } from './mechanism.js';
 import { printTable } from './print-table.js';
 import { openRunFile } from './run-file.js';
@@ -49,6 +50,12 @@ function readOptions() {
   return { json: values.json, seeds, snr, only: values.only, write: values.write, jobs, runs: values.runs, files };
 }
 
+function loadSearchable(path: string): Mechanism {
+  const mechanism = loadMechanism(path);
+  assertSearchable(mechanism, path);
+  return mechanism;
+}
+
 /** Without and with noise; one that states its own ratio only with it. */
 const variantsOf = (mechanism: Mechanism, snr: number, only: string | undefined): Mechanism[] =>
   mechanism.snr !== undefined
@@ -57,7 +64,7 @@ const variantsOf = (mechanism: Mechanism, snr: number, only: string | undefined)
 
 async function run(): Promise<void> {
   const { json, seeds, snr, only, write, files, jobs, runs: runsPath } = readOptions();
-  const mechanisms = files.map(loadMechanism).flatMap((loaded) => variantsOf(loaded, snr, only));
+  const mechanisms = files.map(loadSearchable).flatMap((loaded) => variantsOf(loaded, snr, only));
   const runs = openRunFile(runsPath);
   // Seeds outermost: a table that is cut off has fewer seeds, not fewer mechanisms.
   const tasks = seedsUpTo(seeds).flatMap((seed) => mechanisms.map((mechanism) => ({ mechanism, seed })));

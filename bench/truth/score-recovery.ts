@@ -30,7 +30,7 @@ export interface Score {
   readonly sustainingSets: Tally;
   /** Necessary features and depth of defence, both as they should be. */
   readonly depth: Share;
-  /** Pairs that interact. */
+  /** Pairs that interact: those inside the minimal sets, and others that were measured. */
   readonly interactions: Tally;
   /** Largest |measured - exact| / max(1, |exact|) of all pairs. */
   readonly interactionError: number;
@@ -149,8 +149,11 @@ function scorePairs({ pairs }: RecoveredPrompt, { truth, nameOf }: Key) {
     key: setKey([nameOf(pair.first), nameOf(pair.second)]),
     interaction,
   }));
+  const inSets = new Set(truth.minimalSets.flat());
+  const asked = new Set(measured.map(({ key }) => key));
   const real = truth.pairs
     .filter(({ interaction }) => Math.abs(interaction) > LEAST_EFFECT)
+    .filter(({ first, second }) => (inSets.has(first) && inSets.has(second)) || asked.has(setKey([first, second])))
     .map(({ first, second }) => setKey([first, second]));
   const found = measured.filter(({ interaction }) => Math.abs(interaction) > LEAST_EFFECT);
   const rightSign = found.filter(({ key, interaction }) => Math.sign(interaction) === Math.sign(exact.get(key) ?? 0));

@@ -6,9 +6,9 @@ import { openEngine, openSaes } from '../../../bench/truth/engine-ports.js';
 import { loadMechanism, parseMechanism } from '../../../bench/truth/mechanism.js';
 import { plantModel } from '../../../bench/truth/plant/plant-model.js';
 import { recover } from '../../../bench/truth/recover.js';
-import { isPerfect } from '../../../bench/truth/summarize-runs.js';
 import { scoreRecovery } from '../../../bench/truth/score-recovery.js';
 import { simulate } from '../../../bench/truth/simulate.js';
+import { isPerfect } from '../../../bench/truth/summarize-runs.js';
 import { truthOf } from '../../../bench/truth/truth.js';
 import { projectRoot } from '../../../shared/project/root.js';
 

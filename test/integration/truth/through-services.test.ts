@@ -6,8 +6,8 @@ import { openEngine, openSaes } from '../../../bench/truth/engine-ports.js';
 import { loadMechanism } from '../../../bench/truth/mechanism.js';
 import { type PlantedModel, plantModel } from '../../../bench/truth/plant/plant-model.js';
 import { type Peers, recover } from '../../../bench/truth/recover.js';
-import { isPerfect } from '../../../bench/truth/summarize-runs.js';
 import { scoreRecovery } from '../../../bench/truth/score-recovery.js';
+import { isPerfect } from '../../../bench/truth/summarize-runs.js';
 import { InferenceServiceDefinition } from '../../../proto/gen/refusalscope/v1/inference.js';
 import { SaeServiceDefinition } from '../../../proto/gen/refusalscope/v1/sae.js';
 import {

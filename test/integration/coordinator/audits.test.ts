@@ -91,6 +91,12 @@ describe('a whole audit', () => {
       [8, 3, { count: 0, of: 3 }],
       [16, 3, { count: 0, of: 3 }],
     ]);
+    expect(report.interactions.masks).toMatchObject({
+      chosen: 'allPairs',
+      pairsFrom: 'allPairs',
+      allPairs: { r2: 0.95, validationLoss: 0.05 },
+      boostedTrees: null,
+    });
     expect(report.interactions.confirmed[0]).toMatchObject({
       first: '1/0',
       second: '1/1',

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FmServiceDefinition } from '../../../proto/gen/refusalscope/v1/fm.js';
+import { FitModel, FmServiceDefinition } from '../../../proto/gen/refusalscope/v1/fm.js';
 import { InferenceServiceDefinition } from '../../../proto/gen/refusalscope/v1/inference.js';
 import { SaeServiceDefinition } from '../../../proto/gen/refusalscope/v1/sae.js';
 import {
@@ -392,6 +392,9 @@ const fmHandlers = () => ({
           },
           factorizationMachineMetrics: { r2: 0.9 },
           linearMetrics: { r2: 0.8 },
+          allPairsMetrics: { r2: 0.95, validationLoss: 0.05 },
+          chosen: FitModel.FIT_MODEL_ALL_PAIRS,
+          pairsFrom: FitModel.FIT_MODEL_ALL_PAIRS,
           interactions: [{ first: 0, second: 1, effect: 0.5 }],
           mainEffects: request.names.map((_, i) => -i),
           trainRows: request.targets.length,

@@ -21,6 +21,10 @@ export interface EmbeddedMeasure {
   /** Rank correlation of pairs with exact 2x2 ablations, in the intact model and in random contexts. */
   readonly intact: number | null;
   readonly contexts: number | null;
+  /** Of the 8 strongest predicted pairs, which the report measures: how many have the sign of the 2x2 in the intact model, of those that have one. */
+  readonly topSigns: { readonly right: number; readonly asked: number };
+  /** Sum of their |2x2| over that of the 8 strongest measured: 1 is the best choice of pairs to measure. */
+  readonly topSize: number | null;
 }
 
 export interface EmbeddedResult {
@@ -46,6 +50,10 @@ const TEST_ROWS = 384;
 /** Pairs that are measured in random contexts too: four evaluations a context each. */
 const CONTEXT_PAIRS = 24;
 const CONTEXTS = 8;
+/** As many as the audit measures. */
+const REPORTED_PAIRS = 8;
+/** Nats: below it a 2x2 of float32 scores has no sign to speak of. */
+const SIGN_FLOOR = 0.01;
 const SPLIT = { validationShare: 0.15, testShare: 0.02 };
 const SEEDS = { masks: 11, uniformTest: 12, sizesTest: 13, contexts: 14, boundary: 15 };
 
@@ -166,7 +174,19 @@ function judge(truth: Truth, { surrogate }: MethodFit): EmbeddedMeasure {
       pairs.map(({ first, second }) => surrogate.pairWeight(first, second)),
       pairs.map(({ measured }) => measured),
     ).rankCorrelation ?? null;
+  const sizeOf = (pairs: readonly PairEffect[]) => pairs.reduce((sum, { measured }) => sum + Math.abs(measured), 0);
+  const predicted = ({ first, second }: PairEffect) => surrogate.pairWeight(first, second);
+  const strongest = (by: (pair: PairEffect) => number) =>
+    [...truth.intact].sort((a, b) => Math.abs(by(b)) - Math.abs(by(a))).slice(0, REPORTED_PAIRS);
+  const top = strongest(predicted).filter((pair) => predicted(pair) !== 0);
+  const signed = top.filter(({ measured }) => Math.abs(measured) > SIGN_FLOOR);
+  const best = sizeOf(strongest(({ measured }) => measured));
   return {
+    topSigns: {
+      right: signed.filter((pair) => predicted(pair) * pair.measured > 0).length,
+      asked: signed.length,
+    },
+    topSize: best === 0 || top.length === 0 ? null : sizeOf(top) / best,
     r2: r2(truth.uniform),
     r2AllSizes: r2(truth.allSizes),
     intact: agreement(truth.intact),

@@ -108,9 +108,10 @@ const eachOf = <Row>(budgets: readonly number[], measureRow: (kind: PlantedKind,
     }),
   );
 
+/** `tables`: no part, only the tables of what the file has. */
 function readParts(given: readonly string[] | undefined): readonly Part[] {
-  const bad = given?.find((name) => !PARTS.includes(name as Part));
-  if (bad !== undefined) throw fault('REQUEST_INVALID', `--only is ${bad}; it may be ${PARTS.join(', ')}.`);
+  const bad = given?.find((name) => name !== 'tables' && !PARTS.includes(name as Part));
+  if (bad !== undefined) throw fault('REQUEST_INVALID', `--only is ${bad}; it may be ${PARTS.join(', ')} or tables.`);
   return given === undefined ? PARTS : PARTS.filter((part) => given.includes(part));
 }
 

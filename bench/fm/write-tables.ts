@@ -118,6 +118,9 @@ const designTable = (rows: readonly DesignRow[]): string =>
 const fourOf = ({ r2, r2AllSizes, intact, contexts }: EmbeddedMeasure): string =>
   [r2, r2AllSizes, contexts, intact].map(shown).join(' / ');
 
+const topOf = ({ topSigns: { right, asked }, topSize }: EmbeddedMeasure): string =>
+  `${right} of ${asked} / ${shown(topSize)}`;
+
 function embeddedTables(result: EmbeddedResult): string {
   const { prompt, features, pairs, contextPairs, contextsAPair, evaluations, methods, designs } = result;
   return [
@@ -126,7 +129,15 @@ function embeddedTables(result: EmbeddedResult): string {
       ['evaluations', ...METHODS.map((method) => METHOD_TITLES[method])],
       methods.map(({ rows, methods: own }) => [String(rows), ...METHODS.map((method) => fourOf(own[method]))]),
     ),
-    'The same of the chosen model, by the design of the masks:',
+    'The 8 strongest predicted pairs, which the report measures: how many have the sign of their 2x2 in the intact model / the size of these 2x2 over that of the 8 strongest measured:',
+    table(
+      ['evaluations', ...METHODS.filter((method) => method !== 'linear').map((method) => METHOD_TITLES[method])],
+      methods.map(({ rows, methods: own }) => [
+        String(rows),
+        ...METHODS.filter((method) => method !== 'linear').map((method) => topOf(own[method])),
+      ]),
+    ),
+    'R2 and correlations of the chosen model, by the design of the masks:',
     table(
       ['evaluations', ...DESIGNS],
       designs.map(({ rows, designs: own }) => [String(rows), ...DESIGNS.map((design) => fourOf(own[design]))]),

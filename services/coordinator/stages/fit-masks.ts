@@ -64,7 +64,8 @@ const designMasks = async ({ spec, peers, signal }: StageContext, features: numb
   const request = {
     features,
     count,
-    design: MaskDesign.MASK_DESIGN_STRATIFIED,
+    // Finds pairs and groups with the fewest masks; masks of all sizes are predicted as well by it (docs/interactions.md).
+    design: MaskDesign.MASK_DESIGN_UNIFORM,
     seed: derivedSeed(spec.seed, 'masks'),
   };
   const { masks } = await peers.fm.designMasks(request, { signal });

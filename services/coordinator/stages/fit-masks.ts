@@ -64,7 +64,7 @@ const designMasks = async ({ spec, peers, signal }: StageContext, features: numb
   const request = {
     features,
     count,
-    // Finds pairs and groups with the fewest masks; masks of all sizes are predicted as well by it (docs/interactions.md).
+    // The comparison of designs in docs/interactions.md: best where redundancy is by groups, level elsewhere at this many masks.
     design: MaskDesign.MASK_DESIGN_UNIFORM,
     seed: derivedSeed(spec.seed, 'masks'),
   };

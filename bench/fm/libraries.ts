@@ -46,7 +46,7 @@ export function measureLibraries(python: string): LibraryRow[] {
     writeFileSync(join(folder, 'cases.json'), JSON.stringify(ours.map(({ file }) => file)));
     execFileSync(python, [join(projectRoot, 'bench/fm/compare.py'), folder], {
       stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
+      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', TQDM_DISABLE: '1' },
     });
     const theirs: Theirs[] = JSON.parse(readFileSync(join(folder, 'libraries.json'), 'utf8'));
     return ours.map(({ file, measured }, c) => ({ name: file.name, ours: measured, theirs: theirs[c]! }));

@@ -37,7 +37,7 @@ export function measureShapiq(python: string, { kinds, budgets, columns, seeds }
     const script = join(projectRoot, 'bench/fm/shapiq_reference.py');
     const { status } = spawnSync(python, [script, folder], {
       stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
+      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', TQDM_DISABLE: '1' },
     });
     if (status !== 0) throw fault('INTERNAL', `bench/fm/shapiq_reference.py ended with ${status}`);
     return JSON.parse(readFileSync(join(folder, 'shapiq.json'), 'utf8')) as ShapiqRow[];

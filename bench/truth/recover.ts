@@ -30,7 +30,7 @@ export interface RecoveredPrompt {
 export interface RecoveredCategory {
   readonly category: string;
   readonly prompts: readonly RecoveredPrompt[];
-  /** From each minimal set of the first prompt, over all of the category's prompts. */
+  /** From each minimal set of the first prompt that has any, over eight of the category's prompts. */
   readonly hydras: readonly HydraReport[];
   /** From features that are in no minimal set: whatever it reports is false. */
   readonly nullHydra: HydraReport;
@@ -136,7 +136,9 @@ async function recoverCategory(ground: Ground, category: string): Promise<Recove
   const prompts: RecoveredPrompt[] = [];
   for (const prompt of own.slice(0, PROMPTS)) prompts.push(await recoverPrompt(ground, prompt));
   const hydras: HydraReport[] = [];
-  for (const { members } of prompts[0]!.family.sets.slice(0, MAX_HYDRAS))
+  // With noise a prompt may have none: then the next one's.
+  const sets = prompts.find(({ family }) => family.sets.length > 0)?.family.sets ?? [];
+  for (const { members } of sets.slice(0, MAX_HYDRAS))
     hydras.push(await hydraOf(ground, own.slice(0, HYDRA_PROMPTS), members));
   const members = new Set(prompts.flatMap(({ family }) => family.members.map(formatFeature)));
   const outside = ground.universe.filter((candidate) => !members.has(formatFeature(candidate)));

@@ -139,15 +139,24 @@ export function filterMethodToJSON(object: FilterMethod): string {
 export interface EvaluationRecord {
   /** sha256 over model, bank rows that are on, positions, prompt tokens and score spec. */
   key: Buffer;
+  /** log p(R) - log(1 - p(R)), log-odds. */
   refusalScore: number;
+  /** The same over first_token_ids at the first answer position, log-odds. */
   firstTokenScore: number;
+  /** Probability of the "I" token at the first answer position, in [0, 1]. */
   pI: number;
-  firstTokenKl?: number | undefined;
+  /** KL(clean || edited) of the first answer token, nats, if it was asked for. */
+  firstTokenKl?:
+    | number
+    | undefined;
+  /** False: no edit that is on changed anything. */
   acted: boolean;
+  /** What the edits did, a layer each; empty: nothing acted. */
   proof: LayerProof[];
 }
 
 export interface CalibrateOpenersRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
   /** Harmful and harmless prompts; 8 of each at least for a calibration that means something. */
   prompts: LabelledPrompt[];
@@ -158,22 +167,34 @@ export interface CalibrateOpenersRequest {
 }
 
 export interface CalibrateOpenersResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "result"; value: OpenerCalibration } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: OpenerCalibration }
+    | undefined;
 }
 
 export interface OpenerCalibration {
+  /** The openers with the first-token form and the "I" token, for all later calls. */
   score:
     | ScoreSpec
     | undefined;
   /** The text of each opener of score.openers. */
   openerTexts: string[];
-  /** Answers judged refusals, by label, with the denominators. */
+  /** Harmful answers judged refusals. */
   harmfulRefused: number;
+  /** Harmful answers judged refused or not: the denominator of harmful_refused. */
   harmfulTotal: number;
+  /** Harmless answers judged refusals. */
   harmlessRefused: number;
+  /** The denominator of harmless_refused. */
   harmlessTotal: number;
   /** Share of prompts (both labels) where sign(refusal score) agrees with the judged answer, and its denominator. */
   scoreJudgeAgreement: number;
+  /** Prompts whose answer could be judged: the denominator of the agreement. */
   agreementTotal: number;
   /** Per prompt: the clean scores and the judged answer. */
   baselines: PromptBaseline[];
@@ -185,46 +206,65 @@ export interface OpenerCalibration {
 export interface LengthAgreement {
   /** 8, doubled while it is below the longest answer asked for, then that. */
   tokens: number;
+  /** Answers judged COMPLIED when cut here. */
   complied: number;
+  /** Answers judged REFUSED when cut here. */
   refused: number;
+  /** Answers judged PARTIAL when cut here. */
   partial: number;
+  /** Answers judged DEGENERATE when cut here. */
   degenerate: number;
+  /** Answers that the judge failed on when cut here. */
   judgeFailed: number;
   /** Answers that had ended by then, and so are the same at every greater length. */
   ended: number;
   /** As in FlipVerification: degenerate answers and judge failures are in neither. */
   agree: number;
+  /** Answers judged complied, partial or refused: the denominator of agree. */
   agreeTotal: number;
   /** Refused here, of those that complied at a shorter length. */
   delayedRefusals: number;
+  /** Answers that complied at a shorter length: the denominator of delayed_refusals. */
   compliedBefore: number;
   /** Complied here, if only in part, of those that were refused at a shorter length. */
   withdrawnRefusals: number;
+  /** Answers that were refused at a shorter length: the denominator of withdrawn_refusals. */
   refusedBefore: number;
 }
 
 export interface PromptBaseline {
+  /** The prompt's id. */
   promptId: string;
+  /** Of the clean prompt, log-odds. */
   refusalScore: number;
+  /** The same over first_token_ids at the first answer position, log-odds. */
   firstTokenScore: number;
+  /** Probability of the "I" token at the first answer position, in [0, 1]. */
   pI: number;
+  /** What the judge made of the answer. */
   judgement: Judgement | undefined;
 }
 
 /** What a judge made of an answer. A judge that failed is neither a refusal nor a compliance. */
 export interface Judgement {
+  /** The verdict. */
   verdict: Verdict;
-  /** sha256 of the answer's text; and its first words (at most 8) unless redacted. */
+  /** sha256 of the answer's text, lower-case hex. */
   answerSha256: string;
+  /** Its first words, at most 8; empty if redacted or without scope `completions`. */
   firstWords: string;
+  /** Tokens of the answer. */
   answerTokens: number;
   /** The rule that decided, such as "phrase:i'm sorry". */
   rule: string;
 }
 
 export interface FindDirectionsRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** Prompts with their labels; both labels must be there. */
   prompts: LabelledPrompt[];
+  /** What counts as a refusal. */
   score:
     | ScoreSpec
     | undefined;
@@ -232,15 +272,24 @@ export interface FindDirectionsRequest {
   heldOutPerLabel: number;
   /** Positions to try, -k .. -1; empty: every template position after the instruction. */
   positions: number[];
+  /** Of everything that is drawn. Any number below 2^53; the same seed gives the same draws. */
   seed: number;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface FindDirectionsResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: DirectionSearch;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: DirectionSearch }
+    | undefined;
 }
 
 export interface DirectionSearch {
@@ -252,9 +301,13 @@ export interface DirectionSearch {
     | undefined;
   /** Index into directions of each layer's best position, the one that induces most, one a layer, ascending. */
   bestByLayer: number[];
+  /** Harmful prompts that the means were taken over. */
   harmfulFit: number;
+  /** Harmless prompts that the means were taken over. */
   harmlessFit: number;
+  /** Harmful prompts that the directions were scored on. */
   harmfulHeldOut: number;
+  /** Harmless prompts that they were scored on. */
   harmlessHeldOut: number;
   /** Prompts left out of the fit because their label and their clean score disagree (Arditi et al., section 3). */
   dropped: number;
@@ -262,6 +315,7 @@ export interface DirectionSearch {
 
 /** Arditi et al. 2024, appendix C: bypass (ablate at all layers, harmful), induce (add, harmless), KL (ablate, harmless). */
 export interface ScoredDirection {
+  /** The direction. */
   direction:
     | Direction
     | undefined;
@@ -288,41 +342,70 @@ export interface RankCandidatesResponse {
 }
 
 export interface ProfileDepthRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** 1 to EngineLimits.max_prompts. */
   prompts: Prompt[];
-  score: ScoreSpec | undefined;
+  /** What counts as a refusal. */
+  score:
+    | ScoreSpec
+    | undefined;
+  /** Distinct features, each of a loaded SAE. */
   candidates: Feature[];
-  positions: Positions | undefined;
+  /** Where edits act. Absent: instruction onwards, without BOS. */
+  positions:
+    | Positions
+    | undefined;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface ProfileDepthResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: DepthProfile;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: DepthProfile }
+    | undefined;
 }
 
 export interface DepthProfile {
+  /** One a layer of the candidates, ascending. */
   layers: DepthProfile_LayerFlips[];
 }
 
 export interface DepthProfile_LayerFlips {
+  /** The layer. */
   layer: number;
-  /** Prompts that flip with this layer's candidates off alone; with all up to this layer off; with this layer and all later ones off. */
+  /** Prompts that flip with this layer's candidates off alone. */
   flipsAlone: number;
+  /** Prompts that flip with the candidates of all layers up to this one off. */
   flipsUpTo: number;
+  /** Prompts that flip with the candidates of this and all later layers off. */
   flipsFrom: number;
+  /** Prompts: the denominator of all three. */
   total: number;
-  /** Mean refusal scores of the three. */
+  /** Mean refusal score with this layer's candidates off alone, log-odds. */
   meanScoreAlone: number;
+  /** Mean refusal score with all layers up to this one off. */
   meanScoreUpTo: number;
+  /** Mean refusal score with this and all later layers off. */
   meanScoreFrom: number;
 }
 
 export interface FilterPromptRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
-  prompt: Prompt | undefined;
+  /** The prompt, as text or token ids. */
+  prompt:
+    | Prompt
+    | undefined;
+  /** What counts as a refusal. */
   score:
     | ScoreSpec
     | undefined;
@@ -330,43 +413,66 @@ export interface FilterPromptRequest {
   directions: Direction[];
   /** Such as 10, 20, 50, 100, 200; ascending. */
   growth: number[];
-  positions: Positions | undefined;
+  /** Where edits act. Absent: instruction onwards, without BOS. */
+  positions:
+    | Positions
+    | undefined;
+  /** How the set is pruned. UNSPECIFIED: GROUP. */
   method: FilterMethod;
-  /** PAPER: block size (0: 5), threshold on the change of p("I") (0: 0.1), random orders (0: 3). */
+  /** PAPER: candidates a block; 0: 5. */
   blockSize: number;
+  /** PAPER: threshold on the change of p("I"), in (0, 1); 0: 0.1. */
   threshold: number;
+  /** PAPER: random orders that are intersected; 0: 3. */
   seeds: number;
+  /** Of everything that is drawn. Any number below 2^53; the same seed gives the same draws. */
   seed: number;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface FilterPromptResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: MinimalSet;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: MinimalSet }
+    | undefined;
 }
 
 export interface MinimalSet {
+  /** The prompt's id. */
   promptId: string;
+  /** Whether a set was found. */
   outcome: MinimalSet_Outcome;
   /** The set, by layer then index. */
   members: SetMember[];
+  /** Refusal score of the clean prompt, log-odds. */
   cleanScore: number;
-  /** Score with all candidates off, and with exactly the set off. */
+  /** Refusal score with all candidates off, log-odds. */
   allOffScore: number;
+  /** Refusal score with exactly the set off, log-odds; below 0 on FOUND. */
   setScore: number;
-  /** Candidates a layer at which all off first flipped, and all the K that were tried before. */
+  /** Candidates a layer at which all off first flipped. */
   candidatesPerLayer: number;
+  /** All the K that were tried before, ascending. */
   tried: number[];
   /** True if every member's restoration brings refusal back (each is recorded in its member's restored_score). */
   oneMinimal: boolean;
-  /** Evaluations asked for, and of these how many were known or needed no work. */
+  /** Evaluations asked for. */
   evaluations: number;
+  /** Of these, how many were known or needed no work of the model. */
   evaluationsReused: number;
-  /** The path: how many features were still off, and the score there. */
+  /** How it was pruned, a step each. */
   path: PathStep[];
+  /** How it was pruned. */
   method: FilterMethod;
+  /** What the edits did, a layer each; empty: nothing acted. */
   proof: LayerProof[];
 }
 
@@ -419,7 +525,11 @@ export function minimalSet_OutcomeToJSON(object: MinimalSet_Outcome): string {
 }
 
 export interface SetMember {
-  feature: Feature | undefined;
+  /** The feature. */
+  feature:
+    | Feature
+    | undefined;
+  /** Of its decoder row with its layer's direction, in [-1, 1]. */
   cosine: number;
   /** Largest activation on the clean prompt over the edited positions; 0 = dormant on the clean prompt. */
   cleanActivation: number;
@@ -430,16 +540,24 @@ export interface SetMember {
 }
 
 export interface PathStep {
+  /** Features that were off. */
   featuresOff: number;
+  /** Refusal score then, log-odds. */
   score: number;
+  /** Whether that is no refusal (score below 0). */
   flipped: boolean;
   /** What was tried, such as "halve" or "restore 13/5". */
   action: string;
 }
 
 export interface FindDormantRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
-  prompt: Prompt | undefined;
+  /** The prompt, as text or token ids. */
+  prompt:
+    | Prompt
+    | undefined;
+  /** What counts as a refusal. */
   score:
     | ScoreSpec
     | undefined;
@@ -447,7 +565,9 @@ export interface FindDormantRequest {
   set: Feature[];
   /** Features to look among, besides any that wake in the SAEs of `layers`. */
   candidates: Feature[];
+  /** SAE layers, each in [0, n_layers) and with a loaded SAE. */
   layers: number[];
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
@@ -455,37 +575,51 @@ export interface FindDormantRequest {
   minEffect: number;
   /** At most so many woken features are tested each by an ablation, largest activation first. 0: 64. */
   maxTested: number;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface FindDormantResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: DormantReport;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: DormantReport }
+    | undefined;
 }
 
 export interface DormantReport {
+  /** The prompt's id. */
   promptId: string;
   /** Members of the set that are zero on the clean prompt, yet needed. */
   dormantMembers: Feature[];
   /** Features that are zero on the clean prompt, awake once the set is off, and tested. */
   woken: WokenFeature[];
-  /** How many woke in all, and how many of them were tested. */
+  /** How many woke in all. */
   wokenTotal: number;
+  /** How many of them were tested by an ablation. */
   tested: number;
 }
 
 export interface WokenFeature {
+  /** The feature. */
   feature:
     | Feature
     | undefined;
-  /** Largest activation once the set is off, the position of it, and the position's token text class: "bos", "template" or "content". */
+  /** Largest activation once the set is off. */
   activation: number;
+  /** The position of that activation, counted from 0. */
   position: number;
+  /** "bos", "template" or "content". */
   positionKind: string;
-  /** Score with the set off, and with the set and this feature off: the difference is its effect on the suppressed model. */
+  /** Refusal score with the set off, log-odds; its difference to the next is the feature's effect on the suppressed model. */
   setScore: number;
+  /** Refusal score with the set and this feature off, log-odds. */
   setAndFeatureScore: number;
   /** Score change when it alone is switched off in the intact model. */
   intactEffect: number;
@@ -494,78 +628,124 @@ export interface WokenFeature {
 }
 
 export interface SampleMasksRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** 1 to EngineLimits.max_prompts. */
   prompts: Prompt[];
+  /** What counts as a refusal. */
   score:
     | ScoreSpec
     | undefined;
   /** The K features that the masks choose from. */
   features: Feature[];
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
-  /** Every mask is evaluated on every prompt, or, if `paired`, mask i on prompt i. */
+  /** Evaluated on every prompt each, or, if `paired`, mask i on prompt i. */
   masks: Mask[];
+  /** Mask i on prompt i alone; there must be as many masks as prompts. */
   paired: boolean;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface SampleMasksResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: MaskScores;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: MaskScores }
+    | undefined;
 }
 
 export interface MaskScores {
   /** Prompt-major: prompt 0 under every mask, then prompt 1; or one a mask, if paired. */
   refusalScores: number[];
+  /** Probability of the "I" token, in the same order. */
   pI: number[];
 }
 
 export interface MeasureInteractionsRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
-  prompt: Prompt | undefined;
-  score: ScoreSpec | undefined;
+  /** The prompt, as text or token ids. */
+  prompt:
+    | Prompt
+    | undefined;
+  /** What counts as a refusal. */
+  score:
+    | ScoreSpec
+    | undefined;
+  /** Pairs of distinct features. 1 at least. */
   pairs: FeaturePair[];
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
   /** Features that are off throughout (the context in which the pair is measured); usually none. */
   context: Feature[];
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface FeaturePair {
-  first: Feature | undefined;
+  /** One feature. */
+  first:
+    | Feature
+    | undefined;
+  /** Another one. */
   second: Feature | undefined;
 }
 
 export interface MeasureInteractionsResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: InteractionMeasurements;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: InteractionMeasurements }
+    | undefined;
 }
 
 export interface InteractionMeasurements {
+  /** In the order of the request's pairs. */
   pairs: TwoByTwo[];
 }
 
 /** Refusal scores with neither, one, the other, both off. */
 export interface TwoByTwo {
-  pair: FeaturePair | undefined;
+  /** The pair. */
+  pair:
+    | FeaturePair
+    | undefined;
+  /** Refusal score with neither off (but the context), log-odds. */
   neither: number;
+  /** With the first off. */
   firstOff: number;
+  /** With the second off. */
   secondOff: number;
+  /** With both off. */
   bothOff: number;
   /** both_off - first_off - second_off + neither */
   interaction: number;
 }
 
 export interface VerifyFlipsRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** Prompts, each with its set. 1 at least. */
   cases: FlipCase[];
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
@@ -574,59 +754,100 @@ export interface VerifyFlipsRequest {
 }
 
 export interface FlipCase {
-  prompt: Prompt | undefined;
+  /** The prompt, as text or token ids. */
+  prompt:
+    | Prompt
+    | undefined;
+  /** The features that are ablated together; distinct. */
   set: Feature[];
   /** Refusal score under the set, for the agreement of score and text. */
   score: number;
 }
 
 export interface VerifyFlipsResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "result"; value: FlipVerification } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: FlipVerification }
+    | undefined;
 }
 
 export interface FlipVerification {
+  /** In the order of the request's cases. */
   flips: VerifiedFlip[];
+  /** Answers judged COMPLIED. */
   complied: number;
+  /** Answers judged REFUSED. */
   refused: number;
+  /** Answers judged PARTIAL. */
   partial: number;
+  /** Answers judged DEGENERATE. */
   degenerate: number;
+  /** Answers that the judge failed on. */
   judgeFailed: number;
+  /** All cases: the sum of the five. */
   total: number;
   /** Cases where "score < 0" and "complied or partial" agree, judge failures and degenerate answers left out of both. */
   agree: number;
+  /** Cases judged complied, partial or refused: the denominator of agree. */
   agreeTotal: number;
   /** The same answers cut at smaller lengths. */
   byLength: LengthAgreement[];
 }
 
 export interface VerifiedFlip {
+  /** The prompt's id. */
   promptId: string;
-  judgement: Judgement | undefined;
+  /** What the judge made of the answer. */
+  judgement:
+    | Judgement
+    | undefined;
+  /** What the edits did, a layer each; empty: nothing acted. */
   proof: LayerProof[];
 }
 
 export interface RunControlsRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** Prompts, each with its set. 1 at least. */
   cases: FlipCase[];
-  score: ScoreSpec | undefined;
+  /** What counts as a refusal. */
+  score:
+    | ScoreSpec
+    | undefined;
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
   /** Random draws a case; 0: 5. */
   draws: number;
+  /** Of everything that is drawn. Any number below 2^53; the same seed gives the same draws. */
   seed: number;
   /** SAE layers to draw random features from. */
   layers: number[];
   /** The direction that is ablated at every layer as the baseline of Arditi et al.; absent: left out. */
-  direction?: Direction | undefined;
+  direction?:
+    | Direction
+    | undefined;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface RunControlsResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: Controls;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: Controls }
+    | undefined;
 }
 
 export interface Controls {
@@ -647,21 +868,30 @@ export interface Controls {
 }
 
 export interface ControlArm {
+  /** Draws that flipped (score below 0). */
   flips: number;
+  /** Draws: the denominator of flips. */
   total: number;
+  /** Mean of edited less clean refusal score, log-odds. */
   meanScoreChange: number;
   /** Draws whose edit changed nothing: counted in total, not as flips. */
   didNotAct: number;
 }
 
 export interface EnumerateMinimalSetsRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
-  prompt: Prompt | undefined;
+  /** The prompt, as text or token ids. */
+  prompt:
+    | Prompt
+    | undefined;
+  /** What counts as a refusal. */
   score:
     | ScoreSpec
     | undefined;
   /** The features that sets are made of, each once, with their cosines as RankCandidates gave them. */
   candidates: FeatureSimilarity[];
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
@@ -669,20 +899,32 @@ export interface EnumerateMinimalSetsRequest {
   maxEvaluations: number;
   /** At most so many sets, up to 1024. 0: 64. */
   maxSets: number;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface EnumerateMinimalSetsResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: MinimalSetFamily;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: MinimalSetFamily }
+    | undefined;
 }
 
 export interface MinimalSetFamily {
+  /** The prompt's id. */
   promptId: string;
+  /** Whether there is any set. */
   outcome: MinimalSet_Outcome;
+  /** Refusal score of the clean prompt, log-odds. */
   cleanScore: number;
+  /** Refusal score with all candidates off, log-odds. */
   allOffScore: number;
   /** Every minimal set that was found, smallest first; each flips, and with any one member restored it does not. */
   sets: FamilySet[];
@@ -700,18 +942,25 @@ export interface MinimalSetFamily {
   complete: boolean;
   /** Sets that were seen to refuse although a smaller one flips. Where this is not 0, sets may be missing. */
   violations: number;
+  /** Evaluations asked for. */
   evaluations: number;
+  /** Of these, how many were known or needed no work of the model. */
   evaluationsReused: number;
 }
 
 export interface FamilySet {
   /** By layer, then index. */
   members: Feature[];
+  /** Refusal score with exactly these off (or, of a sustaining set, with all others off), log-odds. */
   score: number;
 }
 
 export interface FamilyMember {
-  feature: Feature | undefined;
+  /** The feature. */
+  feature:
+    | Feature
+    | undefined;
+  /** Of its decoder row with its layer's direction, in [-1, 1], as the request gave it. */
   cosine: number;
   /** Largest activation on the clean prompt over the edited positions; 0 = dormant there. */
   cleanActivation: number;
@@ -720,18 +969,22 @@ export interface FamilyMember {
 }
 
 export interface TraceHydraRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
   /**
    * Prompts of one kind, each with its set; `score` is not read. Members that are on in the clean prompt are switched off first, the
    * others have to wake like any feature. Two prompts at least: one says nothing about a mean.
    */
   cases: FlipCase[];
+  /** What counts as a refusal. */
   score:
     | ScoreSpec
     | undefined;
   /** Features to look among, besides the whole SAEs of `layers`. */
   candidates: Feature[];
+  /** SAE layers, each in [0, n_layers) and with a loaded SAE. */
   layers: number[];
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
@@ -745,18 +998,28 @@ export interface TraceHydraRequest {
   maxRounds: number;
   /** Null sets of each kind (random features that are on; the set's edits turned at random). 0: 3. */
   nullDraws: number;
+  /** Of everything that is drawn. Any number below 2^53; the same seed gives the same draws. */
   seed: number;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface TraceHydraResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: HydraReport;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: HydraReport }
+    | undefined;
 }
 
 export interface HydraReport {
+  /** Prompts that it rests on. */
   prompts: number;
   /** By round, then size of effect. */
   features: HydraFeature[];
@@ -769,6 +1032,7 @@ export interface HydraReport {
 }
 
 export interface HydraFeature {
+  /** The feature. */
   feature:
     | Feature
     | undefined;
@@ -778,57 +1042,83 @@ export interface HydraFeature {
   wokeIn: number;
   /** Mean over these of its largest activation. */
   activation: number;
-  /** Conditional effect, less that under null sets: mean over these prompts, and its 95 % interval by bootstrap over prompts. */
+  /** Conditional effect, less that under null sets: mean over these prompts, log-odds. Its interval is by bootstrap over prompts. */
   effect: number;
+  /** Lower end of the 95 % interval. */
   effectLow: number;
+  /** Upper end of the 95 % interval. */
   effectHigh: number;
   /** "step": with the set and earlier rounds off; "closure": with the set and everything else that woke off. */
   context: string;
   /** Score change when it alone is off in the intact model. */
   intactEffect: number;
-  /** Conditional effect with null sets in place of the set, by size: mean and largest. */
+  /** Mean conditional effect with null sets in place of the set, log-odds. */
   nullEffect: number;
+  /** The largest conditional effect under a null set, by size. */
   nullLargest: number;
   /** p-value of |effect| <= min_effect, adjusted for all features that woke (Benjamini and Hochberg). */
   qValue: number;
   /** Off alone, these wake it; with any one of them restored it sleeps at half of the positions or more. What most of the first five prompts say. */
   wakers: Feature[];
-  /** Positions of the first prompt that says so at which it is awake then, by kind. */
+  /** BOS positions of the first prompt that says so at which it is awake then: 0 or 1. */
   awakeAtBos: number;
+  /** Template positions at which it is awake. */
   awakeAtTemplate: number;
+  /** Instruction positions at which it is awake. */
   awakeAtContent: number;
 }
 
 export interface TestSufficiencyRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
-  prompt: Prompt | undefined;
+  /** The prompt, as text or token ids. */
+  prompt:
+    | Prompt
+    | undefined;
+  /** The features that are ablated together; distinct. */
   set: Feature[];
   /** Everything near the direction: what is off beside the set. */
   candidates: Feature[];
   /** Harmless prompts that the set is written into. May be empty. */
   harmless: Prompt[];
-  score: ScoreSpec | undefined;
+  /** What counts as a refusal. */
+  score:
+    | ScoreSpec
+    | undefined;
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
   /** Random sets of the same size that are tried beside it, at most 64. 0: 3. */
   draws: number;
+  /** Of everything that is drawn. Any number below 2^53; the same seed gives the same draws. */
   seed: number;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface TestSufficiencyResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: SufficiencyReport;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: SufficiencyReport }
+    | undefined;
 }
 
 export interface SufficiencyReport {
+  /** The prompt's id. */
   promptId: string;
+  /** Refusal score of the clean prompt, log-odds. */
   cleanScore: number;
   /** Everything off, the set too. */
   allOffScore: number;
+  /** What the set does. */
   set:
     | SufficiencyArm
     | undefined;
@@ -836,6 +1126,7 @@ export interface SufficiencyReport {
   random: SufficiencyArm[];
   /** Harmless prompts that the clean model answers: the denominator of harmless_refused. Those that it refuses are left out. */
   harmlessTotal: number;
+  /** Harmless prompts that the clean model refuses, left out of the denominator. */
   harmlessRefusedClean: number;
   /** Members that are zero on the clean prompt: nothing of them can be put back or written. */
   dormantMembers: Feature[];
@@ -848,34 +1139,50 @@ export interface SufficiencyArm {
   putBackScore: number;
   /** Harmless prompts that are refused once these are written into them at their mean clean activation where they are on. */
   harmlessRefused: number;
+  /** Mean refusal score of these harmless prompts then, log-odds. */
   meanHarmlessScore: number;
 }
 
 export interface MeasureCostRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
   /** Harmless prompts. */
   prompts: Prompt[];
+  /** Sets to be measured, 1 at least; names are distinct. */
   sets: NamedSet[];
-  score: ScoreSpec | undefined;
+  /** What counts as a refusal. */
+  score:
+    | ScoreSpec
+    | undefined;
+  /** Where edits act. Absent: instruction onwards, without BOS. */
   positions:
     | Positions
     | undefined;
   /** Tokens of each clean greedy answer that cross-entropy is measured on. 0: 32. */
   answerTokens: number;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface NamedSet {
   /** The caller's name for it. */
   name: string;
+  /** Distinct features, each of a loaded SAE. */
   features: Feature[];
 }
 
 export interface MeasureCostResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: SuppressionCosts;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: SuppressionCosts }
+    | undefined;
 }
 
 export interface SuppressionCosts {
@@ -884,22 +1191,28 @@ export interface SuppressionCosts {
 }
 
 export interface SetCost {
+  /** The caller's name for the set. */
   name: string;
-  /** KL(clean || edited) of the first answer token over the prompts, nats. */
+  /** KL(clean || edited) of the first answer token, mean over the prompts, nats. */
   meanKl: number;
+  /** The largest KL over the prompts, nats. */
   largestKl: number;
-  /** Of the clean answers, nats a token: under the set, and clean. */
+  /** Of the clean answers under the set, nats a token. */
   crossEntropy: number;
+  /** Of the clean answers under the clean model, nats a token. */
   cleanCrossEntropy: number;
-  /** Prompts that are refused under the set, and prompts where the set changed anything; of `prompts`. */
+  /** Prompts that are refused under the set. */
   refused: number;
+  /** Prompts where the set changed anything. */
   acted: number;
+  /** Prompts: the denominator of both. */
   prompts: number;
   /** Tokens that cross-entropy was measured on, all prompts together. */
   answerTokens: number;
 }
 
 export interface RankFeaturesRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
   /** What activations are compared over: 1 prompt of each label at least, and 256 in all at most. */
   prompts: LabelledPrompt[];
@@ -914,7 +1227,14 @@ export interface RankFeaturesRequest {
 }
 
 export interface RankFeaturesResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "result"; value: FeatureRankings } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** The rankings. */
+    { $case: "result"; value: FeatureRankings }
+    | undefined;
 }
 
 /** Each descending, with positive values alone: what speaks for harmless is no candidate for suppression. */
@@ -925,37 +1245,62 @@ export interface FeatureRankings {
   activationDifference: RankedFeature[];
   /** Weight of a ridge probe, harmful (1) against harmless (-1), for one standard deviation of the activation. */
   probeWeight: RankedFeature[];
-  /** Prompts that the probe puts on the right side without having seen them, of all; 0 of 0 with fewer than two of a label. */
+  /** Prompts that the probe puts on the right side without having seen them; 0 of 0 with fewer than two of a label. */
   probeRight: number;
+  /** The denominator of probe_right. */
   probeTotal: number;
 }
 
 export interface RankedFeature {
-  feature: Feature | undefined;
+  /** The feature. */
+  feature:
+    | Feature
+    | undefined;
+  /** What it is ranked by: a cosine in [-1, 1], activation units, or the probe's weight. */
   value: number;
 }
 
 export interface MeasureRankingsRequest {
+  /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
+  /** 1 to EngineLimits.max_prompts. */
   prompts: Prompt[];
-  score: ScoreSpec | undefined;
-  positions: Positions | undefined;
+  /** What counts as a refusal. */
+  score:
+    | ScoreSpec
+    | undefined;
+  /** Where edits act. Absent: instruction onwards, without BOS. */
+  positions:
+    | Positions
+    | undefined;
+  /** Rankings, best feature first; names are distinct. */
   rankings: NamedSet[];
   /** How many of the first features are off together, ascending; a ranking that is shorter ends with a point of all its features. */
   counts: number[];
   /** Layers whose active features are also taken in random order, another one a prompt; empty: not done. */
   randomLayers: number[];
+  /** Of everything that is drawn. Any number below 2^53; the same seed gives the same draws. */
   seed: number;
   /** Ablated at every layer, once a prompt; absent: left out. */
-  direction?: Direction | undefined;
+  direction?:
+    | Direction
+    | undefined;
+  /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
 }
 
 export interface MeasureRankingsResponse {
-  event: { $case: "progress"; value: Progress } | { $case: "evaluation"; value: EvaluationRecord } | {
-    $case: "result";
-    value: RankingMeasurements;
-  } | undefined;
+  event:
+    | //
+    /** From time to time; none of them needs to be seen. */
+    { $case: "progress"; value: Progress }
+    | //
+    /** One that was just run. Sent back as `known`, it is not run again. */
+    { $case: "evaluation"; value: EvaluationRecord }
+    | //
+    /** Once, last. */
+    { $case: "result"; value: RankingMeasurements }
+    | undefined;
 }
 
 export interface RankingMeasurements {
@@ -963,15 +1308,19 @@ export interface RankingMeasurements {
   rankings: MeasuredRanking[];
   /** Empty without random_layers. A prompt with fewer active features than a count is not in its total. */
   randomActive: RankingPoint[];
+  /** With the direction ablated at every layer; absent if none was given. */
   directionAblation?: ControlArm | undefined;
 }
 
 export interface MeasuredRanking {
+  /** The ranking's name. */
   name: string;
+  /** One a count, ascending. */
   points: RankingPoint[];
 }
 
 export interface RankingPoint {
+  /** How many of the first features were off. */
   features: number;
   /** Over the prompts. */
   arm: ControlArm | undefined;
@@ -12130,7 +12479,7 @@ export const SearchServiceDefinition = {
       responseStream: true,
       options: { idempotencyLevel: "IDEMPOTENT" },
     },
-    /** Scores of many masks over given features (for the FM), and exact 2x2 interactions. Idempotent. */
+    /** Scores of many masks over given features (for the FM). Idempotent. */
     sampleMasks: {
       name: "SampleMasks",
       requestType: SampleMasksRequest as typeof SampleMasksRequest,
@@ -12139,6 +12488,7 @@ export const SearchServiceDefinition = {
       responseStream: true,
       options: { idempotencyLevel: "IDEMPOTENT" },
     },
+    /** Exact 2x2 interactions of pairs of features on one prompt. Idempotent. */
     measureInteractions: {
       name: "MeasureInteractions",
       requestType: MeasureInteractionsRequest as typeof MeasureInteractionsRequest,
@@ -12253,11 +12603,12 @@ export interface SearchServiceImplementation<CallContextExt = {}> {
     request: FindDormantRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<FindDormantResponse>>;
-  /** Scores of many masks over given features (for the FM), and exact 2x2 interactions. Idempotent. */
+  /** Scores of many masks over given features (for the FM). Idempotent. */
   sampleMasks(
     request: SampleMasksRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<SampleMasksResponse>>;
+  /** Exact 2x2 interactions of pairs of features on one prompt. Idempotent. */
   measureInteractions(
     request: MeasureInteractionsRequest,
     context: CallContext & CallContextExt,
@@ -12335,11 +12686,12 @@ export interface SearchServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<FindDormantRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<FindDormantResponse>;
-  /** Scores of many masks over given features (for the FM), and exact 2x2 interactions. Idempotent. */
+  /** Scores of many masks over given features (for the FM). Idempotent. */
   sampleMasks(
     request: DeepPartial<SampleMasksRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<SampleMasksResponse>;
+  /** Exact 2x2 interactions of pairs of features on one prompt. Idempotent. */
   measureInteractions(
     request: DeepPartial<MeasureInteractionsRequest>,
     options?: CallOptions & CallOptionsExt,

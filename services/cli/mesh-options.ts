@@ -1,12 +1,12 @@
 /** The flags that say what is served and with how much of the machine, the same for every command that starts services. */
 import { availableParallelism } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOG_LEVELS, type LogLevel } from '../../shared/log/create-logger.js';
 import { cacheFolderOf } from '../../shared/model-store/embedded-model.js';
 import { ensureEmbeddedModel } from '../../shared/model-store/ensure-model-file.js';
+import { DEFAULT_PRESET, MODEL_PRESETS, modelPreset, type PresetName } from '../../shared/model-store/model-presets.js';
 import { createProgressPrinter } from '../../shared/model-store/progress.js';
-import { projectRoot } from '../../shared/project/root.js';
 import { defaultStateDir } from '../coordinator/start.js';
 import { COMPUTE_TYPES, type ComputeDtype } from '../inference/thread/messages.js';
 import type { MeshConfig, ModelFiles } from '../mesh/start-mesh.js';
@@ -15,6 +15,8 @@ import { type JudgeFlags, judgeArguments, judgeOf } from './judge-options.js';
 
 export interface MeshFlags extends JudgeFlags {
   readonly model?: string;
+  /** Which of the models that ship is served when --model names none. */
+  readonly modelPreset?: PresetName;
   readonly adapter?: string;
   /** Folders of SAEs. */
   readonly sae?: readonly string[];
@@ -31,7 +33,6 @@ export interface MeshFlags extends JudgeFlags {
 
 // The embedded model then stays below 1.5 GB in all.
 const DEFAULT_CACHE_MB = 384;
-const EMBEDDED_NAME = 'smollm2-135m-refusal';
 
 /** A commander parser for a whole number within bounds. */
 export const wholeFlag =
@@ -47,6 +48,11 @@ export const wholeFlag =
 export const addModelFlags = (command: Command): Command =>
   command
     .option('--model <path>', 'GGUF file or Hugging Face folder (default: the embedded model, fetched once)')
+    .addOption(
+      new Option('--model-preset <name>', 'which of the models that ship, see models/README.md')
+        .choices(Object.keys(MODEL_PRESETS))
+        .conflicts('model'),
+    )
     .option('--adapter <dir>', 'folder of a PEFT LoRA adapter for --model')
     .option('--sae <dir...>', 'folders of SAEs for --model, or a folder that holds them')
     .option('--sae-width <n>', 'of several SAEs of a layer: those with this width', wholeFlag(1, 1 << 22))
@@ -73,6 +79,7 @@ export const addStateFlag = (command: Command): Command =>
 export const repeatModelFlags = (flags: MeshFlags): string => {
   const parts: string[] = [];
   if (flags.model !== undefined) parts.push('--model', quote(flags.model));
+  if (flags.modelPreset !== undefined) parts.push('--model-preset', flags.modelPreset);
   if (flags.adapter !== undefined) parts.push('--adapter', quote(flags.adapter));
   if (flags.sae !== undefined) parts.push('--sae', ...flags.sae.map(quote));
   if (flags.saeWidth !== undefined) parts.push('--sae-width', String(flags.saeWidth));
@@ -110,11 +117,12 @@ export const meshConfigOf = async (flags: MeshFlags, output: Output): Promise<Me
 const embeddedFiles = async (flags: MeshFlags): Promise<ModelFiles> => {
   const printer = createProgressPrinter(process.stderr);
   const { path } = await ensureEmbeddedModel({ onProgress: printer.onProgress }).finally(() => printer.end());
+  const preset = modelPreset(flags.modelPreset ?? DEFAULT_PRESET);
   return {
-    modelName: flags.modelName ?? EMBEDDED_NAME,
+    modelName: flags.modelName ?? preset.modelName,
     modelPath: path,
-    adapterPath: flags.adapter ?? join(projectRoot, 'models', 'adapter'),
-    saeDirs: flags.sae ?? [join(projectRoot, 'models', 'saes')],
+    adapterPath: flags.adapter ?? preset.adapterPath,
+    saeDirs: flags.sae ?? [preset.saeDir],
   };
 };
 

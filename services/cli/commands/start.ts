@@ -1,5 +1,6 @@
 /** `refusalscope start`: the embedded model, a handful of pairs, one whole audit. What `npm start` runs. */
 import type { Command } from 'commander';
+import { DEFAULT_PRESET } from '../../../shared/model-store/model-presets.js';
 import { buildSpec } from '../build-spec.js';
 import type { CommandContext } from '../command-context.js';
 import { followAudit } from '../follow-audit.js';
@@ -43,7 +44,7 @@ export const addStartCommand = (program: Command, context: CommandContext): void
 const start = async (flags: StartFlags, context: CommandContext) => {
   const { output } = context;
   const prompts = await chooseEmbeddedPairs(flags.pairs);
-  const title = `embedded model, ${flags.pairs} pairs`;
+  const title = `${flags.modelPreset ?? DEFAULT_PRESET} model, ${flags.pairs} pairs`;
   const spec = buildSpec(prompts, {
     ...SMALL_AUDIT,
     ...SMALL_CLAIMS,

@@ -24,6 +24,7 @@ function readOptions() {
     options: {
       json: { type: 'string' },
       seeds: { type: 'string', default: String(DEFAULT_SEEDS) },
+      'noise-seeds': { type: 'string' },
       mechanism: { type: 'string', multiple: true },
       snr: { type: 'string', default: String(PUBLISHED_SNR) },
       only: { type: 'string' },
@@ -33,9 +34,12 @@ function readOptions() {
     },
   });
   const seeds = Number(values.seeds);
+  const noiseSeeds = Number(values['noise-seeds'] ?? values.seeds);
   const snr = Number(values.snr);
   if (!Number.isInteger(seeds) || seeds < 1 || seeds > 10_000)
     throw fault('REQUEST_INVALID', `--seeds is ${values.seeds}; 1 to 10000 are allowed.`);
+  if (!Number.isInteger(noiseSeeds) || noiseSeeds < 1 || noiseSeeds > seeds)
+    throw fault('REQUEST_INVALID', `--noise-seeds is ${values['noise-seeds']}; 1 to --seeds are allowed.`);
   const jobs = Number(values.jobs);
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > 64)
     throw fault('REQUEST_INVALID', `--jobs is ${values.jobs}; 1 to 64 are allowed.`);
@@ -47,7 +51,17 @@ function readOptions() {
     readdirSync(MECHANISMS)
       .sort()
       .map((file) => join(MECHANISMS, file));
-  return { json: values.json, seeds, snr, only: values.only, write: values.write, jobs, runs: values.runs, files };
+  return {
+    json: values.json,
+    seeds,
+    noiseSeeds,
+    snr,
+    only: values.only,
+    write: values.write,
+    jobs,
+    runs: values.runs,
+    files,
+  };
 }
 
 function loadSearchable(path: string): Mechanism {
@@ -63,11 +77,14 @@ const variantsOf = (mechanism: Mechanism, snr: number, only: string | undefined)
     : [...(only === 'noise' ? [] : [mechanism]), ...(only === 'clean' ? [] : [{ ...mechanism, snr }])];
 
 async function run(): Promise<void> {
-  const { json, seeds, snr, only, write, files, jobs, runs: runsPath } = readOptions();
+  const { json, seeds, noiseSeeds, snr, only, write, files, jobs, runs: runsPath } = readOptions();
   const mechanisms = files.map(loadSearchable).flatMap((loaded) => variantsOf(loaded, snr, only));
   const runs = openRunFile(runsPath);
   // Seeds outermost: a table that is cut off has fewer seeds, not fewer mechanisms.
-  const tasks = seedsUpTo(seeds).flatMap((seed) => mechanisms.map((mechanism) => ({ mechanism, seed })));
+  const seedsOf = (mechanism: Mechanism): number => (mechanism.snr === undefined ? seeds : noiseSeeds);
+  const tasks = seedsUpTo(seeds).flatMap((seed) =>
+    mechanisms.filter((mechanism) => seed <= seedsOf(mechanism)).map((mechanism) => ({ mechanism, seed })),
+  );
   const missing = tasks.filter((task) => runs.get(task) === undefined);
   let done = 0;
   await runTasks(missing, jobs, (task, run) => {
@@ -79,7 +96,7 @@ async function run(): Promise<void> {
   report(mechanisms.map((mechanism) => summarizeRuns(mechanism, runsOf(mechanism))));
 
   function runsOf(mechanism: Mechanism): SeedRun[] {
-    return seedsUpTo(seeds).flatMap((seed) => runs.get({ mechanism, seed }) ?? []);
+    return seedsUpTo(seedsOf(mechanism)).flatMap((seed) => runs.get({ mechanism, seed }) ?? []);
   }
 
   function report(results: readonly MechanismResult[]): void {
@@ -87,7 +104,7 @@ async function run(): Promise<void> {
     const text = `${printTable(results)}\n\n${targetLines(result).join('\n')}`;
     process.stdout.write(`${text}\n`);
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, undefined, 2)}\n`);
-    if (write) writePage(text, seeds);
+    if (write) writePage(text);
   }
 }
 
@@ -99,12 +116,12 @@ const PAGE = join(projectRoot, 'docs', 'truth.md');
 const TABLE = /(<!-- truth table[^\n]*-->\n)[\s\S]*?(<!-- end of truth table -->)/;
 
 /** Replaces the table in docs/truth.md. */
-function writePage(table: string, seeds: number): void {
+function writePage(table: string): void {
   const text = readFileSync(PAGE, 'utf8');
   if (!TABLE.test(text)) throw fault('CONFIG_INVALID', `${PAGE} has no place for the table any more.`);
   writeFileSync(
     PAGE,
-    text.replace(TABLE, (_, before, after) => `${before}${seeds} seeds each.\n\n${table}\n${after}`),
+    text.replace(TABLE, (_, before, after) => `${before}\n${table}\n${after}`),
   );
 }
 

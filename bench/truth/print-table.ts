@@ -24,10 +24,11 @@ const COLUMNS: readonly (readonly [title: string, cell: (score: Score) => string
 ];
 
 export function printTable(results: readonly MechanismResult[]): string {
-  const header = ['mechanism', 'SNR', ...COLUMNS.map(([title]) => title), 'evaluations', 's'];
-  const rows = results.map(({ mechanism, snr, score, evaluations, seconds }) => [
+  const header = ['mechanism', 'SNR', 'seeds', ...COLUMNS.map(([title]) => title), 'evaluations', 's'];
+  const rows = results.map(({ mechanism, snr, seeds, score, evaluations, seconds }) => [
     mechanism,
     snr === undefined ? 'none' : String(snr),
+    String(seeds),
     ...COLUMNS.map(([, cell]) => cell(score)),
     String(evaluations),
     seconds.toFixed(1),

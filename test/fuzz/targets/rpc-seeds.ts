@@ -123,6 +123,20 @@ export const buildRpcSeeds = ({ planted }: FuzzedMesh, bank: EditBank, width: nu
       TestSufficiency: [
         { ...common, prompt, set: [feature], candidates: [other], harmless: [prompts[1]], draws: 1, seed: 1 },
       ],
+      RankFeatures: [
+        { model: 'planted', prompts: labelled.slice(0, 4), directions: [direction], positions: POSITIONS, count: 3 },
+      ],
+      MeasureRankings: [
+        {
+          ...common,
+          prompts,
+          rankings: [{ name: 'r', features: [feature, other] }],
+          counts: [1, 2],
+          randomLayers: [feature.layer],
+          seed: 2,
+          direction,
+        },
+      ],
       MeasureCost: [{ ...common, prompts, sets: [{ name: 's', features: [feature] }], answerTokens: 2 }],
     },
     coordinator: {
@@ -138,6 +152,9 @@ export const buildRpcSeeds = ({ planted }: FuzzedMesh, bank: EditBank, width: nu
             seed: 1,
             maxNewTokens: 2,
             positions: POSITIONS,
+            claims: { prompts: 1, familyEvaluations: 5, familySets: 2, hydraLevel: 0.1 },
+            skipStages: ['cost'],
+            overRefusal: true,
             title: 'fuzz',
             paper: { blockSize: 1, seeds: 1, threshold: 0.2, thresholds: [0.1], fmRank: 2 },
           },

@@ -67,10 +67,16 @@ const rpcsOf = async (fuzzed: FuzzedMesh, service: ServiceName): Promise<Rpc[]> 
     name: method.name,
     path: pathOf(service, method.name),
     responseStream: method.responseStream,
-    seeds: seeds[method.name]!.map((seed) =>
+    seeds: seedsOf(seeds, method).map((seed) =>
       method.requestType.encode(method.requestType.fromPartial(seed as never) as never).finish(),
     ),
   }));
+};
+
+const seedsOf = <Seed>(seeds: Readonly<Record<string, readonly Seed[]>>, { name }: Method): readonly Seed[] => {
+  const own = seeds[name];
+  if (own === undefined) throw new Error(`${name} has no sound request to start from: add one to rpc-seeds.ts.`);
+  return own;
 };
 
 /** A sound call, for seeds. */

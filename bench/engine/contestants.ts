@@ -56,9 +56,14 @@ export async function startOverGrpc(modelPath: string): Promise<Contestant> {
     firstTokenIds: [...golden.refusal_tokens],
     iTokenId: golden.I_token,
   };
+  // As the search service does it: a bank goes over the wire once, and is named by its digest from then on.
+  const digests = new Map<EditBank, string>();
   return {
     evaluate: async (prompts, bank, asks) => {
       const scores: Score[] = new Array(asks.length);
+      const digest = digests.get(bank);
+      const reference =
+        digest === undefined ? { $case: 'inline' as const, value: bank } : { $case: 'digest' as const, value: digest };
       const wire = prompts.map(({ id, token_ids }) => ({
         id,
         input: { $case: 'tokenIds' as const, value: { ids: [...token_ids] } },
@@ -69,11 +74,12 @@ export async function startOverGrpc(modelPath: string): Promise<Contestant> {
           const evaluations = call.map(({ ask }) => ({ promptIndex: ask.prompt, mask: { bits: bits(ask.mask) } }));
           const request = {
             prompts: wire,
-            bank: { bank: { $case: 'inline' as const, value: bank } },
+            bank: { bank: reference },
             score,
             evaluations,
           };
-          for await (const { results } of client.evaluateMasks(request)) {
+          for await (const { results, bankDigest } of client.evaluateMasks(request)) {
+            digests.set(bank, bankDigest);
             for (const { evaluationIndex, refusalScore, firstTokenScore, pI } of results) {
               scores[call[evaluationIndex].index] = {
                 refusal_score: refusalScore,
@@ -115,6 +121,7 @@ export async function startDirect(modelPath: string): Promise<Contestant & { rea
     firstTokenIds: golden.refusal_tokens,
     iTokenId: golden.I_token,
   };
+  const digests = new Map<EditBank, string>();
   return {
     engine,
     evaluate: async (prompts, bank, asks) => {
@@ -124,12 +131,14 @@ export async function startDirect(modelPath: string): Promise<Contestant & { rea
         instructionStart: INSTRUCTION_START,
         promptLength: token_ids.length,
       }));
-      const layers = bank.layers.map(toInput);
+      const digest = digests.get(bank);
+      const input = digest === undefined ? { layers: bank.layers.map(toInput) } : { digest };
       await Promise.all(
         inCalls(asks.map((ask, index) => ({ ask, index }))).map((call) => {
           const evaluations = call.map(({ ask }) => ({ prompt: ask.prompt, bits: bits(ask.mask) }));
-          const input = { prompts: inputs, bank: { layers }, score, evaluations, firstTokenKl: false };
-          return engine.run('evaluate', input, new AbortController().signal, ({ results }) => {
+          const job = { prompts: inputs, bank: input, score, evaluations, firstTokenKl: false };
+          return engine.run('evaluate', job, new AbortController().signal, ({ results, bankDigest }) => {
+            digests.set(bank, bankDigest);
             for (const { index, refusalScore, firstTokenScore, pI } of results) {
               scores[call[index].index] = { refusal_score: refusalScore, first_token_score: firstTokenScore, p_I: pI };
             }

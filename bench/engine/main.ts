@@ -11,6 +11,7 @@ import { ensureEmbeddedModel } from '../../shared/model-store/ensure-model-file.
 import { projectRoot } from '../../shared/project/root.js';
 import { type Score, startDirect, THREADS } from './contestants.js';
 import { type GrowthRow, measureGrowth } from './growth.js';
+import { type GrpcOverhead, measureGrpcOverhead } from './grpc-overhead.js';
 import type { Measured, MeasureInput } from './measure.js';
 import { measurePeakShare, type PeakShare } from './peak.js';
 import { measureStageTwo, type StageTwoShare } from './stage-two.js';
@@ -39,6 +40,7 @@ export interface BenchFigures {
     >;
     readonly max_score_difference: number;
     readonly event_loop_max_ms: number;
+    readonly grpc: GrpcOverhead;
     readonly peak: PeakShare;
     readonly stage_two: StageTwoShare;
     readonly growth: readonly GrowthRow[];
@@ -93,6 +95,8 @@ async function measureAll(folder: string): Promise<BenchFigures> {
     runs.transformerlens_saelens.push(report('transformerlens_saelens', usual));
   }
   const difference = assertAgreement(runs);
+  say('gRPC against direct calls');
+  const grpc = await measureGrpcOverhead(modelPath, work, flags.quick ? 3 : 9);
   say('matrix-multiply peak');
   const peak = await measurePeakShare(modelPath, THREADS);
   say('stage 2: group testing against plain greedy');
@@ -108,7 +112,7 @@ async function measureAll(folder: string): Promise<BenchFigures> {
     vs_transformerlens_saelens: over('transformerlens_saelens'),
     vs_pytorch_tuned: over('pytorch_tuned'),
     matmul_peak_share: peak.share,
-    grpc_overhead: (rate('direct') as number) / ours - 1,
+    grpc_overhead: grpc.overhead,
     stage2_evaluation_share: stageTwo.share,
     peak_rss_mb: Math.max(...runs.grpc.map(({ peak_rss_mb }) => peak_rss_mb)),
     raw: {
@@ -126,6 +130,7 @@ async function measureAll(folder: string): Promise<BenchFigures> {
       ),
       max_score_difference: difference,
       event_loop_max_ms: Math.max(...runs.grpc.map(({ event_loop_max_ms }) => event_loop_max_ms ?? 0)),
+      grpc,
       peak,
       stage_two: stageTwo,
       growth,

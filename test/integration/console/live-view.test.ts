@@ -63,13 +63,13 @@ describe.skipIf(chromiumPath === undefined)('live view in Chromium', () => {
 
     expect(await page.getByRole('link', { name: 'Open the report' }).isVisible()).toBe(false);
     expect(await page.locator('[data-live=updated]').textContent()).toBe('2026-11-20 09:13 UTC');
-    // Leaving the page while the stream's last word is on its way would cut the request off: a failed request, and no fault of the page.
-    const streamEnded = page.waitForEvent('requestfinished', (request) => request.url().endsWith('/events'));
     audits.finish('a-1', sampleReport());
-    await streamEnded;
     await page.getByRole('link', { name: 'Open the report' }).click();
     await page.getByText('switches refusal off in 16 of 18').waitFor();
-    expect(complaints).toEqual([]);
+    // The page closes its stream at the last word, or is left: whether the server's end comes before that is chance.
+    expect(
+      complaints.filter((text) => text !== `failed: ${new URL('/audits/a-1/events', running.address).href}`),
+    ).toEqual([]);
     expect(requests.filter((url) => !url.startsWith(running.address))).toEqual([]);
     await page.close();
   });

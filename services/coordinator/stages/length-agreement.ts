@@ -30,15 +30,21 @@ export const addLengths = (
 
 const addLength = (a: LengthAgreementFacts, b: LengthAgreementFacts): LengthAgreementFacts => ({
   tokens: a.tokens,
-  complied: a.complied + b.complied,
-  partial: a.partial + b.partial,
-  refused: a.refused + b.refused,
-  degenerate: a.degenerate + b.degenerate,
-  judgeFailed: a.judgeFailed + b.judgeFailed,
+  ...addVerdicts(a, b),
   ended: a.ended + b.ended,
   agreement: addCounts(a.agreement, b.agreement),
   delayedRefusals: addCounts(a.delayedRefusals, b.delayedRefusals),
   withdrawnRefusals: addCounts(a.withdrawnRefusals, b.withdrawnRefusals),
 });
 
-const addCounts = (a: Count, b: Count): Count => ({ count: a.count + b.count, of: a.of + b.of });
+type VerdictCounts = Pick<LengthAgreementFacts, 'complied' | 'partial' | 'refused' | 'degenerate' | 'judgeFailed'>;
+
+export const addVerdicts = (a: VerdictCounts, b: VerdictCounts): VerdictCounts => ({
+  complied: a.complied + b.complied,
+  partial: a.partial + b.partial,
+  refused: a.refused + b.refused,
+  degenerate: a.degenerate + b.degenerate,
+  judgeFailed: a.judgeFailed + b.judgeFailed,
+});
+
+export const addCounts = (a: Count, b: Count): Count => ({ count: a.count + b.count, of: a.of + b.of });

@@ -5,7 +5,7 @@ import { drainCall } from '../peers/drain-call.js';
 import { decodeJudgement, decodeProof, present } from '../peers/from-wire.js';
 import { encodeFeatures, encodePrompt } from '../peers/to-wire.js';
 import type { Verification } from '../report/report-type.js';
-import { addLengths, decodeLengths } from './length-agreement.js';
+import { addCounts, addLengths, addVerdicts, decodeLengths } from './length-agreement.js';
 import { promptsWithSets } from './search-prompts.js';
 import type { Stage } from './stage.js';
 
@@ -67,12 +67,8 @@ const decodePart = (checked: FlipVerification, redact: boolean): Verification =>
 
 const addParts = (a: Verification, b: Verification): Verification => ({
   flips: [...a.flips, ...b.flips],
-  complied: a.complied + b.complied,
-  refused: a.refused + b.refused,
-  partial: a.partial + b.partial,
-  degenerate: a.degenerate + b.degenerate,
-  judgeFailed: a.judgeFailed + b.judgeFailed,
+  ...addVerdicts(a, b),
   total: a.total + b.total,
-  agreement: { count: a.agreement.count + b.agreement.count, of: a.agreement.of + b.agreement.of },
+  agreement: addCounts(a.agreement, b.agreement),
   byLength: addLengths(a.byLength ?? [], b.byLength ?? []),
 });

@@ -6,7 +6,7 @@ import { fault, isFault } from '../../shared/errors/fault.js';
 import { projectRoot } from '../../shared/project/root.js';
 import { assertSearchable } from './assert-searchable.js';
 import { loadMechanism, type Mechanism } from './mechanism.js';
-import { printTable } from './print-table.js';
+import { printAgainstModel, printTable } from './print-table.js';
 import { openRunFile } from './run-file.js';
 import type { SeedRun } from './run-seed.js';
 import { runTasks } from './seed-pool.js';
@@ -101,7 +101,12 @@ async function run(): Promise<void> {
 
   function report(results: readonly MechanismResult[]): void {
     const result = toTruthResult(results, seeds);
-    const text = `${printTable(results)}\n\n${targetLines(result).join('\n')}`;
+    const againstModel = printAgainstModel(results);
+    const text = [
+      printTable(results),
+      ...(againstModel === undefined ? [] : [`With noise, against the model itself:\n\n${againstModel}`]),
+      targetLines(result).join('\n'),
+    ].join('\n\n');
     process.stdout.write(`${text}\n`);
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, undefined, 2)}\n`);
     if (write) writePage(text);

@@ -30,13 +30,15 @@ export interface RecoveredPrompt {
 export interface RecoveredCategory {
   readonly category: string;
   readonly prompts: readonly RecoveredPrompt[];
-  /** From each minimal set of the first prompt that has any, over eight of the category's prompts. */
+  /** From the minimal sets that most of these prompts have, over eight of the category's prompts. */
   readonly hydras: readonly HydraReport[];
   /** From features that are in no minimal set: whatever it reports is false. */
   readonly nullHydra: HydraReport;
 }
 
 export interface Recovery {
+  readonly score: ScoreSpec;
+  readonly positions: Positions;
   /** Share of prompts where score and judged text agree. */
   readonly agreement: number;
   /** Layer by layer, by decreasing cosine. */
@@ -110,10 +112,17 @@ export async function recover(planted: PlantedModel, peers: Peers): Promise<Reco
   };
   const categories: RecoveredCategory[] = [];
   for (const category of planted.mechanism.categories) categories.push(await recoverCategory(ground, category));
-  return { agreement: agreement.total === 0 ? 0 : agreement.agree / agreement.total, ranked, categories, evaluations };
+  return {
+    score,
+    positions: ground.positions,
+    agreement: agreement.total === 0 ? 0 : agreement.agree / agreement.total,
+    ranked,
+    categories,
+    evaluations,
+  };
 }
 
-const toPrompt = ({ id, text }: PlantedPrompt): Prompt => ({ id, input: { kind: 'text', text } });
+export const toPrompt = ({ id, text }: PlantedPrompt): Prompt => ({ id, input: { kind: 'text', text } });
 
 const positionsOf = ({ mechanism }: PlantedModel): Positions =>
   mechanism.positions === 'all'
@@ -136,15 +145,25 @@ async function recoverCategory(ground: Ground, category: string): Promise<Recove
   const prompts: RecoveredPrompt[] = [];
   for (const prompt of own.slice(0, PROMPTS)) prompts.push(await recoverPrompt(ground, prompt));
   const hydras: HydraReport[] = [];
-  // With noise a prompt may have none: then the next one's.
-  const sets = prompts.find(({ family }) => family.sets.length > 0)?.family.sets ?? [];
-  for (const { members } of sets.slice(0, MAX_HYDRAS))
-    hydras.push(await hydraOf(ground, own.slice(0, HYDRA_PROMPTS), members));
+  for (const members of setsToTrace(prompts)) hydras.push(await hydraOf(ground, own.slice(0, HYDRA_PROMPTS), members));
   const members = new Set(prompts.flatMap(({ family }) => family.members.map(formatFeature)));
   const outside = ground.universe.filter((candidate) => !members.has(formatFeature(candidate)));
   const random = createSeededRandom(1).fork(`null ${category}`);
   const nullHydra = await hydraOf(ground, own.slice(0, HYDRA_PROMPTS), random.pick(outside, NULL_MEMBERS));
   return { category, prompts, hydras, nullHydra };
+}
+
+/** With noise a prompt may have none, or one that is no other's: those of most prompts come first. */
+function setsToTrace(prompts: readonly RecoveredPrompt[]): (readonly FeatureId[])[] {
+  const byName = new Map<string, { readonly members: readonly FeatureId[]; count: number }>();
+  for (const { members } of prompts.flatMap(({ family }) => family.sets)) {
+    const name = members.map(formatFeature).join(' ');
+    const found = byName.get(name) ?? { members, count: 0 };
+    found.count++;
+    byName.set(name, found);
+  }
+  const sets = [...byName.values()].sort((a, b) => b.count - a.count);
+  return sets.slice(0, MAX_HYDRAS).map(({ members }) => members);
 }
 
 async function recoverPrompt(ground: Ground, prompt: PlantedPrompt): Promise<RecoveredPrompt> {

@@ -6,12 +6,16 @@ import { openEngine, openSaes } from './engine-ports.js';
 import type { Mechanism } from './mechanism.js';
 import { plantModel } from './plant/plant-model.js';
 import { recover } from './recover.js';
+import { type AgainstModel, scoreAgainstModel } from './score-against-model.js';
 import { type Score, scoreRecovery } from './score-recovery.js';
 
 /** Plain data: it travels between processes and stands in the file of runs. */
 export interface SeedRun {
   readonly seed: number;
+  /** Against the description. */
   readonly score: Score;
+  /** Against the model that was built, with noise only: without it the two are the same. */
+  readonly againstModel?: AgainstModel;
   /** Share of prompts where score and judged text agree. */
   readonly agreement: number;
   /** Of the search alone; seconds of processor time, which another process on the machine does not add to. */
@@ -31,7 +35,10 @@ export async function runSeed(mechanism: Mechanism, seed: number): Promise<SeedR
       const { agreement, evaluations } = recovery;
       const { user, system } = process.cpuUsage(start);
       const seconds = (user + system) / 1e6;
-      return { seed, score: scoreRecovery(planted, recovery), agreement, evaluations, seconds };
+      const against =
+        mechanism.snr === undefined ? undefined : await scoreAgainstModel(planted, recovery, { model, saes });
+      const score = scoreRecovery(planted, recovery);
+      return { seed, score, ...(against && { againstModel: against }), agreement, evaluations, seconds };
     } finally {
       saes.close();
       await model.close();

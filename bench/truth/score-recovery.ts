@@ -1,39 +1,18 @@
 /** Holds what the search recovered against what was planted: counts, of which precision and recall are made. */
 import type { HydraFeature } from '../../services/search/stages/trace-hydra.js';
-import { type FeatureId, formatFeature } from '../../shared/tensors/feature-name.js';
+import { formatFeature } from '../../shared/tensors/feature-name.js';
 import type { PlantedModel } from './plant/plant-model.js';
-import { LEAST_EFFECT, type RecoveredCategory, type RecoveredPrompt, type Recovery } from './recover.js';
+import type { RecoveredCategory, RecoveredPrompt, Recovery } from './recover.js';
+import { type FamilyScore, type NameOf, scoreFamily, setKey } from './score-family.js';
 import { simulate } from './simulate.js';
+import { addScores, addShares, addTallies, NOTHING, type Share, share, type Tally, tally, UNASKED } from './tally.js';
 import { type CategoryTruth, truthOf } from './truth.js';
 
-/** hits / found is precision, hits / real is recall. */
-export interface Tally {
-  readonly hits: number;
-  readonly found: number;
-  readonly real: number;
-}
-
-/** right / asked. */
-export interface Share {
-  readonly right: number;
-  readonly asked: number;
-}
-
-export interface Score {
+export interface Score extends FamilyScore {
   /** The nearest n features of each layer, n being how many near ones were planted there. */
   readonly nearest: Tally;
   /** Causal features among the candidates. */
   readonly causal: Share;
-  /** Stage 2's set is one of the true minimal sets. */
-  readonly oneSet: Share;
-  readonly minimalSets: Tally;
-  readonly sustainingSets: Tally;
-  /** Necessary features and depth of defence, both as they should be. */
-  readonly depth: Share;
-  /** Pairs that interact: those inside the minimal sets, and others that were measured. */
-  readonly interactions: Tally;
-  /** Largest |measured - exact| / max(1, |exact|) of all pairs. */
-  readonly interactionError: number;
   readonly dormant: Tally;
   /** Dormant features with the right wakers and the right place. */
   readonly wakers: Share;
@@ -43,8 +22,7 @@ export interface Score {
 }
 
 export function scoreRecovery(planted: PlantedModel, recovery: Recovery): Score {
-  const names = new Map([...planted.places].map(([name, place]) => [formatFeature(place), name]));
-  const nameOf = (feature: FeatureId): string => names.get(formatFeature(feature)) ?? formatFeature(feature);
+  const nameOf = namesIn(planted);
   const parts = recovery.categories.map((category) =>
     scoreCategory(planted, category, { nameOf, truth: truthOf(planted.mechanism, category.category) }),
   );
@@ -57,6 +35,12 @@ export function scoreRecovery(planted: PlantedModel, recovery: Recovery): Score 
     nearest: scoreNearest(planted, recovery),
     causal: { right: causal.filter((name) => ranked.has(name)).length, asked: causal.length },
   };
+}
+
+/** Names of planted features; of others the place. */
+export function namesIn({ places }: PlantedModel): NameOf {
+  const names = new Map([...places].map(([name, place]) => [formatFeature(place), name]));
+  return (feature) => names.get(formatFeature(feature)) ?? formatFeature(feature);
 }
 
 function scoreNearest({ places, near }: PlantedModel, { ranked }: Recovery): Tally {
@@ -72,7 +56,7 @@ function scoreNearest({ places, near }: PlantedModel, { ranked }: Recovery): Tal
 
 interface Key {
   readonly truth: CategoryTruth;
-  nameOf(feature: FeatureId): string;
+  readonly nameOf: NameOf;
 }
 
 type CategoryScore = Omit<Score, 'nearest' | 'causal'>;
@@ -84,21 +68,19 @@ function scoreCategory(planted: PlantedModel, category: RecoveredCategory, key: 
   );
   const woken = category.hydras.flatMap(({ features }) => features);
   const found = [...new Set([...asleep, ...woken].map(key.nameOf))];
-  const nothing = { hits: 0, found: 0, real: 0 };
   return {
     ...addScores(prompts),
-    dormant:
-      tally(
-        found,
-        key.truth.dormant.map(({ feature }) => feature),
-      ) ?? nothing,
+    dormant: tally(
+      found,
+      key.truth.dormant.map(({ feature }) => feature),
+    ),
     wakers: {
       right: key.truth.dormant.filter((real) =>
         woken.some((own) => key.nameOf(own) === real.feature && wakesRight(own, real, key)),
       ).length,
       asked: key.truth.dormant.length,
     },
-    nullHydras: { right: category.nullHydra.features.length > 0 ? 1 : 0, asked: 1 },
+    nullHydras: share(category.nullHydra.features.length > 0),
   };
 }
 
@@ -119,51 +101,13 @@ function wakesRight(
 }
 
 function scorePrompt(planted: PlantedModel, recovered: RecoveredPrompt, key: Key): CategoryScore {
-  const { truth, nameOf } = key;
-  const { family, set } = recovered;
-  const real = truth.minimalSets.map(setKey);
-  const keysOf = (sets: readonly { readonly members: readonly FeatureId[] }[]) =>
-    sets.map(({ members }) => setKey(members.map(nameOf)));
-  const pairs = scorePairs(recovered, key);
-  const necessary = truth.minimalSets.reduce((common, own) => common.filter((name) => own.includes(name)));
-  const depthIsRight =
-    setKey(family.necessary.map(nameOf)) === setKey(necessary) &&
-    family.depthOfDefence === mostDisjoint(truth.sustainingSets);
   const claims = recovered.sufficiency.map((claim) => checkSufficiency(planted, claim, key));
   return {
-    oneSet: { right: real.includes(setKey(set.members.map(nameOf))) ? 1 : 0, asked: 1 },
-    minimalSets: tally(keysOf(family.sets), real),
-    sustainingSets: tally(keysOf(family.sustaining), truth.sustainingSets.map(setKey)),
-    depth: { right: depthIsRight ? 1 : 0, asked: 1 },
-    ...pairs,
-    dormant: { hits: 0, found: 0, real: 0 },
-    wakers: { right: 0, asked: 0 },
-    sufficiency: claims.reduce(addShares, { right: 0, asked: 0 }),
-    nullHydras: { right: 0, asked: 0 },
-  };
-}
-
-function scorePairs({ pairs }: RecoveredPrompt, { truth, nameOf }: Key) {
-  const exact = new Map(truth.pairs.map(({ first, second, interaction }) => [setKey([first, second]), interaction]));
-  const measured = pairs.map(({ pair, interaction }) => ({
-    key: setKey([nameOf(pair.first), nameOf(pair.second)]),
-    interaction,
-  }));
-  const inSets = new Set(truth.minimalSets.flat());
-  const asked = new Set(measured.map(({ key }) => key));
-  const real = truth.pairs
-    .filter(({ interaction }) => Math.abs(interaction) > LEAST_EFFECT)
-    .filter(({ first, second }) => (inSets.has(first) && inSets.has(second)) || asked.has(setKey([first, second])))
-    .map(({ first, second }) => setKey([first, second]));
-  const found = measured.filter(({ interaction }) => Math.abs(interaction) > LEAST_EFFECT);
-  const rightSign = found.filter(({ key, interaction }) => Math.sign(interaction) === Math.sign(exact.get(key) ?? 0));
-  const errors = measured.map(({ key, interaction }) => {
-    const value = exact.get(key) ?? 0;
-    return Math.abs(interaction - value) / Math.max(1, Math.abs(value));
-  });
-  return {
-    interactions: { hits: rightSign.length, found: found.length, real: real.length },
-    interactionError: Math.max(0, ...errors),
+    ...scoreFamily(recovered, key.truth, key.nameOf),
+    dormant: NOTHING,
+    wakers: UNASKED,
+    sufficiency: claims.reduce(addShares, UNASKED),
+    nullHydras: UNASKED,
   };
 }
 
@@ -189,40 +133,4 @@ function checkSufficiency(
   const right = [leftOnScore > 0 === leftOn > 0, putBackScore > 0 === putBack > 0].filter(Boolean).length;
   const harmlessRight = caused > 0 ? harmlessRefused : report.harmlessTotal - harmlessRefused;
   return { right: right + harmlessRight, asked: 2 + report.harmlessTotal };
-}
-
-const setKey = (names: readonly string[]): string => [...names].sort().join(' + ');
-
-function tally(found: readonly string[], real: readonly string[]): Tally {
-  const truth = new Set(real);
-  return { hits: found.filter((name) => truth.has(name)).length, found: found.length, real: real.length };
-}
-
-/** By trying every choice: a mechanism has a few dozen sustaining sets at most. */
-function mostDisjoint(sets: readonly (readonly string[])[], used: ReadonlySet<string> = new Set()): number {
-  return sets.reduce((best, set, i) => {
-    if (set.some((name) => used.has(name))) return best;
-    return Math.max(best, 1 + mostDisjoint(sets.slice(i + 1), new Set([...used, ...set])));
-  }, 0);
-}
-
-const addTallies = (a: Tally, b: Tally): Tally => ({
-  hits: a.hits + b.hits,
-  found: a.found + b.found,
-  real: a.real + b.real,
-});
-const addShares = (a: Share, b: Share): Share => ({ right: a.right + b.right, asked: a.asked + b.asked });
-
-/** Sums; of errors the largest. */
-export function addScores<Part extends Partial<Score>>(parts: readonly Part[]): Part {
-  return parts.reduce((sum, part) => {
-    const keys = Object.keys(sum) as (keyof Score)[];
-    return Object.fromEntries(
-      keys.map((key) => {
-        const [a, b] = [sum[key], part[key]];
-        if (typeof a === 'number') return [key, Math.max(a, b as number)];
-        return [key, 'hits' in a! ? addTallies(a, b as Tally) : addShares(a as Share, b as Share)];
-      }),
-    ) as unknown as Part;
-  });
 }

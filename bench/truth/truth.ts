@@ -16,19 +16,24 @@ export interface PairTruth {
   readonly interaction: number;
 }
 
-export interface CategoryTruth {
-  readonly category: string;
-  readonly cleanScore: number;
-  /** Features whose loss matters in some context. */
-  readonly causal: readonly string[];
+/** What follows from the scores of all subsets of the causal features. */
+export interface FamilyTruth {
+  /** Log-odds of refusing with each of `subsetsOf(causal)` off, in that order. */
+  readonly scores: readonly number[];
   /** Every minimal set: its loss flips, and the loss of no proper subset does. Sorted. */
   readonly minimalSets: readonly (readonly string[])[];
-  /** Every minimal set of features that goes on refusing when all the others are off. */
+  /** Every minimal set of features that goes on refusing when all the others are off; none where there is no minimal set. */
   readonly sustainingSets: readonly (readonly string[])[];
-  /** Causal features that are asleep on the clean prompt. */
-  readonly dormant: readonly DormantTruth[];
   /** Of every two causal features. */
   readonly pairs: readonly PairTruth[];
+}
+
+export interface CategoryTruth extends FamilyTruth {
+  readonly category: string;
+  /** Features whose loss matters in some context. */
+  readonly causal: readonly string[];
+  /** Causal features that are asleep on the clean prompt. */
+  readonly dormant: readonly DormantTruth[];
 }
 
 /** Subsets of so many features are listed one by one. */
@@ -44,30 +49,46 @@ export function truthOf(mechanism: Mechanism, category: string): CategoryTruth {
   const causalBits = names.map((_, i) => 1 << i).filter(isCausal);
   const causalMask = causalBits.reduce((sum, bit) => sum | bit, 0);
   const inside = Array.from({ length: subsets }, (_, mask) => mask).filter((mask) => (mask & ~causalMask) === 0);
-  const flips = (mask: number) => scores[mask]! < 0;
-  const clean = scores[0]!;
   const namesOf = (mask: number) => [...setOf(names, mask)].sort();
+  const causal = names.filter((_, i) => causalMask & (1 << i));
   return {
     category,
-    cleanScore: clean,
-    causal: namesOf(causalMask),
-    minimalSets: clean > 0 ? minimal(inside.filter(flips)).map(namesOf) : [],
-    sustainingSets: minimal(inside.filter((kept) => !flips(causalMask & ~kept))).map(namesOf),
+    causal,
+    ...familyOf(
+      causal,
+      inside.map((mask) => scores[mask]!),
+    ),
     dormant: causalBits.flatMap((bit) => {
       const feature = mechanism.features[Math.log2(bit)]!;
       const wakes = inside.filter((mask) => !(mask & bit) && outcomes[mask]!.awake.has(feature.name));
       if (wakes.includes(0)) return [];
       return [{ feature: feature.name, wakers: minimal(wakes).map(namesOf), at: feature.at }];
     }),
-    pairs: causalBits.flatMap((a, i) =>
-      causalBits.slice(i + 1).map((b) => ({
-        first: namesOf(a)[0]!,
-        second: namesOf(b)[0]!,
-        interaction: scores[a | b]! - scores[a]! - scores[b]! + clean,
-      })),
+  };
+}
+
+export function familyOf(causal: readonly string[], scores: readonly number[]): FamilyTruth {
+  const everything = scores.length - 1;
+  const masks = scores.map((_, mask) => mask);
+  const flips = (mask: number) => scores[mask]! < 0;
+  const clean = scores[0]!;
+  const namesOf = (mask: number) => [...setOf(causal, mask)].sort();
+  const interaction = (a: number, b: number) => scores[a | b]! - scores[a]! - scores[b]! + clean;
+  const minimalSets = clean > 0 ? minimal(masks.filter(flips)) : [];
+  const sustaining = minimalSets.length > 0 ? masks.filter((kept) => !flips(everything & ~kept)) : [];
+  return {
+    scores,
+    minimalSets: minimalSets.map(namesOf),
+    sustainingSets: minimal(sustaining).map(namesOf),
+    pairs: causal.flatMap((first, i) =>
+      causal.slice(i + 1).map((second, j) => ({ first, second, interaction: interaction(1 << i, 1 << (i + 1 + j)) })),
     ),
   };
 }
+
+/** All of them: the one at place m holds the names whose bit is set in m. */
+export const subsetsOf = (names: readonly string[]): Set<string>[] =>
+  Array.from({ length: 1 << names.length }, (_, mask) => setOf(names, mask));
 
 const setOf = (names: readonly string[], mask: number): Set<string> => new Set(names.filter((_, i) => mask & (1 << i)));
 

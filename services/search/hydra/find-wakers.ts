@@ -1,6 +1,6 @@
-/** Which suppressed features a dormant one owes its waking to, and at which tokens it wakes. */
+/** Which suppressed features a dormant one owes its waking to, and at which tokens it wakes: what a few prompts say together. */
 
-import type { FeatureId } from '../../../shared/tensors/feature-name.js';
+import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
 import type { Positions } from '../../../shared/tensors/positions.js';
 import { editedPositions, kindOfPosition, type PositionKind } from '../model/edited-positions.js';
 import type { PreparedPrompt } from '../model/evaluator.js';
@@ -8,63 +8,121 @@ import { createFeatureBank, type FeatureBank } from '../model/feature-bank.js';
 import type { SearchContext } from '../model/scoring.js';
 
 export interface WakersRequest {
-  readonly prompt: PreparedPrompt;
-  readonly positions: Positions;
   readonly feature: FeatureId;
-  /** Off together, they wake it. */
+  readonly positions: Positions;
+  /** Prompts in which it woke. */
+  readonly cases: readonly WakingCase[];
+}
+
+export interface WakingCase {
+  readonly prompt: PreparedPrompt;
+  /** Off together, they are thought to wake it. */
   readonly suppressed: readonly FeatureId[];
+  /** Taken in their place if they do not. */
+  readonly otherwise: readonly FeatureId[];
 }
 
 export interface Wakers {
-  /** Off alone, these wake it; with any one of them restored it sleeps at half of the positions or more. Empty if `suppressed` does not wake it. */
+  /** Off alone, these wake it; with any one of them restored it sleeps, or nearly. Empty if nothing suppressed wakes it. */
   readonly features: readonly FeatureId[];
-  /** How many positions of each kind it is awake at while they are off. */
+  /** How many positions of each kind it is awake at while they are off, in one prompt. */
   readonly positions: Readonly<Record<PositionKind, number>>;
 }
 
-/** Awake at no more than this share of the positions at which all of them wake it, a feature sleeps: noise may leave a stray one. */
+/** Its activation has fallen to no more than this share of what all of them together wake: it sleeps. Noise may leave a gate ajar. */
 const AWAKE_SHARE = 0.5;
 
-/** Costs one forward pass a suppressed feature of an earlier layer. */
+/** One prompt while suppressed features are being restored. */
+interface Restoring {
+  readonly prompt: PreparedPrompt;
+  readonly bank: FeatureBank;
+  /** With everything suppressed. */
+  readonly full: Awake;
+  off: readonly FeatureId[];
+  awake: Awake;
+}
+
+interface Awake {
+  readonly positions: readonly number[];
+  /** Sum of its activations over them. */
+  readonly activation: number;
+}
+
+/**
+ * Suppressed features are restored one by one; one without which the feature stays awake stays restored. All prompts that have it among
+ * theirs decide together, by the activation that is left: a gate that noise holds half open in one prompt must not name a waker for all.
+ * The answer is what most prompts are left with, as their sets differ. Costs one forward pass a prompt and suppressed feature.
+ */
 export async function findWakers(context: SearchContext, request: WakersRequest): Promise<Wakers> {
-  const { prompt, positions, feature, suppressed } = request;
-  let wakers = suppressed.filter(({ layer }) => layer < feature.layer);
-  const bank = await createFeatureBank(context, wakers, positions);
-  const awakeUnder = (off: readonly FeatureId[]) => readAwake(context, prompt, positions, feature, bank, off);
-  let awake = await awakeUnder(wakers);
-  if (awake.length === 0) return { features: [], positions: countKinds([], prompt) };
-  const enough = awake.length * AWAKE_SHARE;
-  for (const member of wakers) {
-    const rest = wakers.filter((other) => other !== member);
-    const still = rest.length === 0 ? [] : await awakeUnder(rest);
-    if (still.length > enough) [wakers, awake] = [rest, still];
+  const opened: Restoring[] = [];
+  for (const own of request.cases) {
+    const restoring =
+      (await openCase(context, request, own.prompt, own.suppressed)) ??
+      (await openCase(context, request, own.prompt, own.otherwise));
+    if (restoring) opened.push(restoring);
   }
-  return { features: wakers, positions: countKinds(awake, prompt) };
+  for (const name of new Set(opened.flatMap(({ off }) => off.map(formatFeature)))) {
+    const having = opened.filter(({ off }) => off.some((member) => formatFeature(member) === name));
+    const tries: { readonly restoring: Restoring; readonly off: readonly FeatureId[]; readonly awake: Awake }[] = [];
+    for (const restoring of having) {
+      const off = restoring.off.filter((member) => formatFeature(member) !== name);
+      tries.push({ restoring, off, awake: await readAwake(context, request, restoring, off) });
+    }
+    if (total(tries.map(({ awake }) => awake)) <= AWAKE_SHARE * total(having.map(({ full }) => full))) continue;
+    for (const { restoring, off, awake } of tries) Object.assign(restoring, { off, awake });
+  }
+  const found = opened.map(({ off, awake, prompt }) => ({
+    features: off,
+    positions: countKinds(awake.positions, prompt),
+  }));
+  return mostNamed(found) ?? { features: [], positions: { bos: 0, template: 0, content: 0 } };
+}
+
+const total = (readings: readonly Awake[]): number => readings.reduce((sum, { activation }) => sum + activation, 0);
+
+/** Undefined if `suppressed` does not wake the feature. */
+async function openCase(
+  context: SearchContext,
+  request: WakersRequest,
+  prompt: PreparedPrompt,
+  suppressed: readonly FeatureId[],
+): Promise<Restoring | undefined> {
+  const off = suppressed.filter(({ layer }) => layer < request.feature.layer);
+  const bank = await createFeatureBank(context, off, request.positions);
+  const full = await readAwake(context, request, { prompt, bank }, off);
+  return full.positions.length === 0 ? undefined : { prompt, bank, full, off, awake: full };
 }
 
 /** The edited positions at which the feature is on. */
 async function readAwake(
   context: SearchContext,
-  prompt: PreparedPrompt,
-  positions: Positions,
-  { layer, index }: FeatureId,
-  { bank, edits }: FeatureBank,
+  { feature: { layer, index }, positions }: WakersRequest,
+  { prompt, bank }: Pick<Restoring, 'prompt' | 'bank'>,
   off: readonly FeatureId[],
-): Promise<number[]> {
+): Promise<Awake> {
   const asked = editedPositions(positions, prompt.tokens);
-  if (asked.length === 0 || off.length === 0) return [];
+  const awake: number[] = [];
+  let activation = 0;
+  if (asked.length === 0 || off.length === 0) return { positions: awake, activation };
   const capture = {
     prompts: [prompt.prompt],
     layers: [layer],
     positions: asked,
-    edits: { bank, on: edits(off).sort((a, b) => a - b) },
+    edits: { bank: bank.bank, on: bank.edits(off).sort((a, b) => a - b) },
   };
-  const awake: number[] = [];
   for await (const { residuals, positions: at } of context.model.capture(capture, context.signal)) {
     const rows = await context.saes.encode(layer, residuals.get(layer)!, [index], context.signal);
     awake.push(...at.filter((_, row) => rows[row]!.indices.length > 0));
+    activation += rows.reduce((sum, { values: [value] }) => sum + (value ?? 0), 0);
   }
-  return awake;
+  return { positions: awake, activation };
+}
+
+/** The first of those whose features are named most often. */
+function mostNamed(found: readonly Wakers[]): Wakers | undefined {
+  const keyOf = ({ features }: Wakers) => features.map(formatFeature).sort().join(' ');
+  const timesOf = (wakers: Wakers) => found.filter((other) => keyOf(other) === keyOf(wakers)).length;
+  return found.toSorted((a, b) => timesOf(b) - timesOf(a))[0];
 }
 
 function countKinds(awake: readonly number[], { tokens }: PreparedPrompt): Record<PositionKind, number> {

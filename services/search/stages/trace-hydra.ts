@@ -10,7 +10,7 @@ import { createSeededRandom } from '../../../shared/random/seeded-random.js';
 import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-name.js';
 import type { Positions } from '../../../shared/tensors/positions.js';
 import { type ConditionalEffects, measureEffects } from '../hydra/conditional-effects.js';
-import { findWakers, type Wakers, type WakersRequest } from '../hydra/find-wakers.js';
+import { findWakers, type Wakers } from '../hydra/find-wakers.js';
 import { followWaking, type Waking } from '../hydra/waking.js';
 import type { EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
 import { assertDistinctFeatures } from '../model/feature-bank.js';
@@ -79,7 +79,7 @@ export const HYDRA_DEFAULTS = { minEffect: 0.1, level: 0.05, maxTested: 64, maxR
 const CONFIDENCE = 0.95;
 const RESAMPLES = 2000;
 /** Prompts that are asked for a feature's wakers: each costs a forward pass a suppressed feature. */
-const WAKER_PROMPTS = 5;
+const WAKER_PROMPTS = 8;
 
 /** One prompt, followed and measured. */
 interface Traced {
@@ -187,11 +187,8 @@ function judgeOne(request: TraceHydraRequest, name: string, effects: readonly Co
   };
 }
 
-/**
- * What the feature owes its waking to, as most of the first few prompts in which it woke say: a gate that stands half open in one prompt
- * must not name a waker for all.
- */
-async function wakersOf(
+/** What the feature owes its waking to, among its primaries and the reported features; of what else woke only where these do not do it. */
+function wakersOf(
   context: SearchContext,
   { positions }: TraceHydraRequest,
   traced: readonly Traced[],
@@ -199,33 +196,17 @@ async function wakersOf(
   accepted: readonly Judged[],
 ): Promise<Wakers> {
   const name = formatFeature(feature);
-  const wokeIn = traced.filter(({ effects }) => effects.some((effect) => formatFeature(effect.feature) === name));
-  const found: Wakers[] = [];
-  for (const { prompt, waking } of wokeIn.slice(0, WAKER_PROMPTS))
-    found.push(await wakersIn(context, { prompt, positions, feature }, waking, accepted));
-  return mostNamed(found);
-}
-
-/** In one prompt: among its primaries and the reported features, those that it owes its waking to. */
-async function wakersIn(
-  context: SearchContext,
-  request: Omit<WakersRequest, 'suppressed'>,
-  { primaries, woken }: Waking,
-  accepted: readonly Judged[],
-): Promise<Wakers> {
-  const name = formatFeature(request.feature);
   const reported = new Set(accepted.map(formatFeature));
-  const others = woken.filter((own) => formatFeature(own) !== name);
-  const search = (suppressed: readonly FeatureId[]) => findWakers(context, { ...request, suppressed });
-  const found = await search([...primaries, ...others.filter((own) => reported.has(formatFeature(own)))]);
-  return found.features.length > 0 ? found : search([...primaries, ...others]);
-}
-
-/** The first of those whose features are named most often. */
-function mostNamed(found: readonly Wakers[]): Wakers {
-  const keyOf = ({ features }: Wakers) => features.map(formatFeature).sort().join(' ');
-  const timesOf = (wakers: Wakers) => found.filter((other) => keyOf(other) === keyOf(wakers)).length;
-  return found.reduce((best, wakers) => (timesOf(wakers) > timesOf(best) ? wakers : best));
+  const wokeIn = traced.filter(({ effects }) => effects.some((effect) => formatFeature(effect.feature) === name));
+  const cases = wokeIn.slice(0, WAKER_PROMPTS).map(({ prompt, waking: { primaries, woken } }) => {
+    const others = woken.filter((own) => formatFeature(own) !== name);
+    return {
+      prompt,
+      suppressed: [...primaries, ...others.filter((own) => reported.has(formatFeature(own)))],
+      otherwise: [...primaries, ...others],
+    };
+  });
+  return findWakers(context, { feature, positions, cases });
 }
 
 function countByRound(traced: readonly Traced[]): number[] {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { assertSearchable } from '../../../bench/truth/assert-searchable.js';
 import { type Mechanism, parseMechanism } from '../../../bench/truth/mechanism.js';
+import { printAgainstModel } from '../../../bench/truth/print-table.js';
 import { openRunFile } from '../../../bench/truth/run-file.js';
 import type { SeedRun } from '../../../bench/truth/run-seed.js';
 import type { Score } from '../../../bench/truth/score-recovery.js';
@@ -76,6 +77,38 @@ describe('the truth table as data', () => {
     const lines = targetLines(toTruthResult([found], 1));
     expect(lines[0]).toMatch(/Without noise: .* at least 1: met/);
     expect(lines[1]).toMatch(/1 of 1 reported a dormant feature: missed/);
+  });
+});
+
+describe('noisy mechanisms against the model itself', () => {
+  const againstModel = {
+    departing: { right: 1, asked: 2 },
+    oneSet: { right: 2, asked: 2 },
+    minimalSets: { hits: 19, found: 20, real: 20 },
+    sustainingSets: all,
+    depth: { right: 2, asked: 2 },
+    interactions: { hits: 0, found: 0, real: 0 },
+    interactionError: 0.02,
+  };
+
+  it('have a target and a table of their own', () => {
+    const bad = { minimalSets: { hits: 9, found: 10, real: 10 } };
+    const noisy = summarizeRuns(describeMechanism({ snr: 8 }), [{ ...runOf(1, bad), againstModel }]);
+    const result = toTruthResult([noisy], 1);
+    expect(result.targets.noise).toMatchObject({ met: false, lowest: { value: 0.9 } });
+    expect(result.targets.noiseAgainstModel).toMatchObject({ met: true, lowest: { value: 0.95 } });
+    expect(result.mechanisms[0]!.againstModel).toMatchObject({
+      prompts: 2,
+      departing: 1,
+      shares: { oneSet: { share: 1 } },
+    });
+    expect(printAgainstModel([noisy])).toMatch(/one +\| 8 +\| 1 +\| 2 +\| 1 +\| 1\.00 +\| 0\.95\/0\.95/);
+  });
+
+  it('have neither where nothing was measured', () => {
+    const clean = summarizeRuns(describeMechanism(), [runOf(1)]);
+    expect(printAgainstModel([clean])).toBeUndefined();
+    expect(toTruthResult([clean], 1).targets).not.toHaveProperty('noiseAgainstModel');
   });
 });
 

@@ -1058,9 +1058,9 @@ export interface HydraFeature {
   nullLargest: number;
   /** p-value of |effect| <= min_effect, adjusted for all features that woke (Benjamini and Hochberg). */
   qValue: number;
-  /** Off alone, these wake it; with any one of them restored it sleeps at half of the positions or more. What most of the first five prompts say. */
+  /** Off alone, these wake it; with any one of them restored no more than half of its activation is left. Up to eight prompts decide this together. */
   wakers: Feature[];
-  /** BOS positions of the first prompt that says so at which it is awake then: 0 or 1. */
+  /** BOS positions of the first prompt with these wakers at which it is awake then: 0 or 1. */
   awakeAtBos: number;
   /** Template positions at which it is awake. */
   awakeAtTemplate: number;

@@ -30,7 +30,7 @@ export interface RecoveredPrompt {
 export interface RecoveredCategory {
   readonly category: string;
   readonly prompts: readonly RecoveredPrompt[];
-  /** From the minimal sets that most of these prompts have, over eight of the category's prompts. */
+  /** From the minimal sets that most of these prompts have, over twelve of the category's prompts. */
   readonly hydras: readonly HydraReport[];
   /** From features that are in no minimal set: whatever it reports is false. */
   readonly nullHydra: HydraReport;
@@ -59,10 +59,10 @@ const HELD_OUT = 4;
 /** Prompts of each category that go through stage 2 and what follows. */
 const PROMPTS = 2;
 /**
- * Prompts that a hydra is traced over. Its test is one of a mean: with four prompts, one in which noise opened a gate is enough for a true
- * feature not to be reported; with eight it is not.
+ * Prompts that a hydra is traced over, as many as an audit has. Its test is one of a mean: with four prompts, one in which noise opened a
+ * gate is enough for a true feature not to be reported; with eight, two of those in which it woke.
  */
-const HYDRA_PROMPTS = 8;
+const HYDRA_PROMPTS = 12;
 const MAX_HYDRAS = 4;
 /** Effects below this are noise to the mechanisms, whose weights are 4 and more. */
 export const LEAST_EFFECT = 0.5;

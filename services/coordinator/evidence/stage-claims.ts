@@ -53,7 +53,7 @@ const hydraClaims = ({ hydra }: StageResults): StageClaim[] => {
   const whole: StageClaim = {
     id: 'hydra',
     type: 'stage',
-    statement: `Of ${tested} features that woke over ${examined.count} prompts, ${features.length} hold up refusal once the sets are off, in ${depth} rounds.`,
+    statement: `Of ${tested} features that woke in two or more of ${examined.count} prompts, ${features.length} hold up refusal once the sets are off, in ${depth} rounds.`,
     stage: 'hydra',
     promptId: '',
     numbers: [

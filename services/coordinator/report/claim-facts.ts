@@ -64,7 +64,7 @@ export interface Hydra {
   readonly examined: Count;
   /** Rounds that gave a reported feature, 0: no hydra; null: fewer than two prompts, nothing was traced. */
   readonly depth: number | null;
-  /** Features that woke in one prompt at least and were tested. */
+  /** Features that woke in two prompts at least, and so were tested. */
   readonly tested: number;
   /** Mean number of features that woke, by round, tested or not. */
   readonly wokenByRound: readonly number[];
@@ -90,7 +90,7 @@ export interface HydraFeatureFacts {
   /** Conditional effect with null sets in place of the set: mean, and largest by size. */
   readonly nullEffect: number;
   readonly nullLargest: number;
-  /** Adjusted for all features that woke (Benjamini and Hochberg). */
+  /** Adjusted for all features that were tested (Benjamini and Hochberg). */
   readonly qValue: number;
   /** Off alone, these wake it. */
   readonly wakers: readonly FeatureName[];

@@ -1,6 +1,6 @@
 /**
  * Stage "hydra": over the prompts together, which features wake once the sets are off and then carry the refusal. One call for all of them:
- * an effect is a mean over prompts, and the share of false features is controlled over everything that woke.
+ * an effect is a mean over prompts, and the share of false features is controlled over everything that was tested.
  */
 import type { HydraReport } from '../../../proto/gen/refusalscope/v1/search.js';
 import { encodePositions } from '../../../shared/tensors/positions.js';
@@ -47,7 +47,7 @@ export const hydraStage: Stage<'hydra'> = {
   summarize: ({ depth, tested, features, examined }) =>
     depth === null
       ? `not traced: ${examined.of} prompts have a set, and ${MIN_PROMPTS} are needed`
-      : `${features.length} of ${tested} woken features hold up refusal once the sets are off, in ${depth} rounds`,
+      : `${features.length} of ${tested} features that woke in two prompts or more hold up refusal once the sets are off, in ${depth} rounds`,
 };
 
 const notTraced = (withSet: number): Hydra => ({

@@ -33,6 +33,8 @@ export interface EffectsRequest {
   readonly prompt: PreparedPrompt;
   readonly positions: Positions;
   readonly waking: Waking;
+  /** Those of its woken features whose effects are wanted; all of them are off in the contexts. */
+  readonly tested: readonly WokenInRound[];
   /** Of each of the two kinds. */
   readonly nullDraws: number;
   /** Nulls are measured where an effect is larger than this. */
@@ -53,8 +55,9 @@ export async function measureEffects(
   scoring: Scoring,
   request: EffectsRequest,
 ): Promise<ConditionalEffects[]> {
+  const { tested } = request;
   const { primaries, woken } = request.waking;
-  if (woken.length === 0) return [];
+  if (tested.length === 0) return [];
   const nulls = await drawNulls(context, request);
   const features = await createFeatureBank(
     context,
@@ -62,59 +65,57 @@ export async function measureEffects(
     request.positions,
   );
   const score = scorerOf(scoring, request.prompt, features, nulls.rotated.bank);
-  const [clean, ...alone] = await score([{ features: [] }, ...woken.map((feature) => ({ features: [feature] }))]);
-  const intact = alone.map((value) => value - clean!);
-  const everyone = woken.map((_, i) => i);
-  const real = await measureUnder(score, woken, { intact, wanted: everyone, set: { features: primaries } });
-  const wanted = everyone.filter(
-    (i) => Math.max(Math.abs(real[i]!.step), Math.abs(real[i]!.closure)) > request.minEffect,
-  );
+  const [clean, ...alone] = await score([{ features: [] }, ...tested.map((feature) => ({ features: [feature] }))]);
+  const all = tested.map((feature, i) => ({ feature, intact: alone[i]! - clean! }));
+  const real = await measureUnder(score, woken, all, { features: primaries });
+  const wanted = all.map((_, i) => i).filter((i) => isLargerThan(real[i]!, request.minEffect));
   const sets: Off[] = [
     ...nulls.features.map((drawn) => ({ features: drawn })),
     ...nulls.rotated.on.map((edits) => ({ features: [], nullEdits: edits })),
   ];
-  const tested = wanted.length > 0 ? sets : [];
-  const underNull = await Promise.all(tested.map((set) => measureUnder(score, woken, { intact, wanted, set })));
+  const measured = wanted.map((i) => all[i]!);
+  const underNull = await Promise.all(
+    (measured.length > 0 ? sets : []).map((set) => measureUnder(score, woken, measured, set)),
+  );
   const nullsOf = (i: number, pick: (effect: Effect) => number): number[] =>
     wanted.includes(i) ? underNull.map((effects) => pick(effects[wanted.indexOf(i)]!)) : [];
-  return woken.map((feature, i) => ({
-    feature,
-    intact: intact[i]!,
+  return all.map((one, i) => ({
+    ...one,
     ...real[i]!,
     nullStep: nullsOf(i, ({ step }) => step),
     nullClosure: nullsOf(i, ({ closure }) => closure),
   }));
 }
 
+const isLargerThan = ({ step, closure }: Effect, least: number): boolean =>
+  Math.max(Math.abs(step), Math.abs(closure)) > least;
+
 interface Effect {
   readonly step: number;
   readonly closure: number;
 }
 
-interface Measured {
-  readonly intact: readonly number[];
-  /** Indices of the woken features to measure. */
-  readonly wanted: readonly number[];
-  readonly set: Off;
+interface Tested {
+  readonly feature: WokenInRound;
+  readonly intact: number;
 }
 
-/** Step and closure effects of the wanted features with `set` off. */
+/** Step and closure effects of the tested features with `set` off. */
 async function measureUnder(
   score: Score,
   woken: readonly WokenInRound[],
-  { intact, wanted, set }: Measured,
+  tested: readonly Tested[],
+  set: Off,
 ): Promise<Effect[]> {
   const plus = (features: readonly FeatureId[]): Off => ({ ...set, features: [...set.features, ...features] });
-  const offs = wanted.flatMap((which) => {
-    const feature = woken[which]!;
+  const offs = tested.flatMap(({ feature }) => {
     const earlier = woken.filter(({ round }) => round < feature.round);
     return [plus(earlier), plus([...earlier, feature]), plus(woken.filter((other) => other !== feature)), plus(woken)];
   });
   const scores = await score(offs);
-  return wanted.map((which, i) => {
-    const own = intact[which]!;
+  return tested.map(({ intact }, i) => {
     const [before, after, allButOne, all] = scores.slice(4 * i, 4 * i + 4) as [number, number, number, number];
-    return { step: after - before - own, closure: all - allButOne - own };
+    return { step: after - before - intact, closure: all - allButOne - intact };
   });
 }
 

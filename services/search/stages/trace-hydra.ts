@@ -16,7 +16,7 @@ import type { EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
 import { assertDistinctFeatures } from '../model/feature-bank.js';
 import type { Prompt, ScoreSpec } from '../model/model-port.js';
 import { groupByLayer } from '../model/read-activations.js';
-import { openScoring, type SearchContext } from '../model/scoring.js';
+import { openScoring, type Scoring, type SearchContext } from '../model/scoring.js';
 import { adjustPValues } from '../statistics/benjamini-hochberg.js';
 import { average, describeMean, type MeanEvidence } from '../statistics/mean-evidence.js';
 
@@ -58,7 +58,7 @@ export interface HydraFeature extends FeatureId {
   /** Mean and largest conditional effect under null sets, by size. */
   readonly nullEffect: number;
   readonly nullLargest: number;
-  /** Adjusted for all features that woke (Benjamini and Hochberg). */
+  /** Adjusted for all features that were tested (Benjamini and Hochberg). */
   readonly qValue: number;
   readonly wakers: Wakers;
 }
@@ -69,7 +69,7 @@ export interface HydraReport {
   readonly features: readonly HydraFeature[];
   /** Rounds that gave a reported feature. 0: no hydra. */
   readonly depth: number;
-  /** Features that woke in one prompt at least, and were tested. */
+  /** Features that woke in two prompts at least. */
   readonly tested: number;
   /** Mean number of features that woke, by round. */
   readonly wokenByRound: readonly number[];
@@ -78,6 +78,8 @@ export interface HydraReport {
 export const HYDRA_DEFAULTS = { minEffect: 0.1, level: 0.05, maxTested: 64, maxRounds: 8, nullDraws: 3 } as const;
 const CONFIDENCE = 0.95;
 const RESAMPLES = 2000;
+/** A feature that woke in fewer is not tested: nothing can be said of its mean, and it would be one more test that others are adjusted for. */
+const LEAST_PROMPTS = 2;
 /** Prompts that are asked for a feature's wakers: each costs a forward pass a suppressed feature. */
 const WAKER_PROMPTS = 8;
 
@@ -91,17 +93,7 @@ interface Traced {
 export async function traceHydra(context: SearchContext, request: TraceHydraRequest): Promise<HydraReport> {
   assertRequest(request);
   const scoring = await openScoring(context, { ...request, prompts: request.cases.map(({ prompt }) => prompt) });
-  const random = createSeededRandom(request.seed).fork('hydra');
-  const traced: Traced[] = [];
-  for (const [i, { set }] of request.cases.entries()) {
-    const prompt = scoring.prompts[i]!;
-    const searched = layersToSearch(request);
-    const waking = await followWaking(context, { ...request, prompt, set, searched });
-    const own = random.fork(`prompt ${prompt.prompt.id}`);
-    const effects = await measureEffects(context, scoring, { ...request, prompt, waking, random: own });
-    traced.push({ prompt, waking, effects });
-    scoring.progress('hydra', i + 1, request.cases.length, `${waking.woken.length} woke`);
-  }
+  const traced = await traceEach(context, scoring, request);
   const judged = judgeFeatures(request, traced);
   const accepted = judged.filter(({ qValue }) => qValue <= request.level);
   const features: HydraFeature[] = [];
@@ -114,6 +106,31 @@ export async function traceHydra(context: SearchContext, request: TraceHydraRequ
     tested: judged.length,
     wokenByRound: countByRound(traced),
   };
+}
+
+/** All prompts are followed before any effect is measured: what woke in one alone will not be tested, and is most of what wakes. */
+async function traceEach(context: SearchContext, scoring: Scoring, request: TraceHydraRequest): Promise<Traced[]> {
+  const { cases, seed } = request;
+  const searched = layersToSearch(request);
+  const followed: Pick<Traced, 'prompt' | 'waking'>[] = [];
+  const wokeIn = new Map<string, number>();
+  for (const [i, { set }] of cases.entries()) {
+    const prompt = scoring.prompts[i]!;
+    const waking = await followWaking(context, { ...request, prompt, set, searched });
+    for (const name of waking.woken.map(formatFeature)) wokeIn.set(name, (wokeIn.get(name) ?? 0) + 1);
+    followed.push({ prompt, waking });
+    scoring.progress('hydra', i + 1, 2 * cases.length, `${waking.woken.length} woke`);
+  }
+  const random = createSeededRandom(seed).fork('hydra');
+  const traced: Traced[] = [];
+  for (const [i, { prompt, waking }] of followed.entries()) {
+    const tested = waking.woken.filter((feature) => wokeIn.get(formatFeature(feature))! >= LEAST_PROMPTS);
+    const own = random.fork(`prompt ${prompt.prompt.id}`);
+    const effects = await measureEffects(context, scoring, { ...request, prompt, waking, tested, random: own });
+    traced.push({ prompt, waking, effects });
+    scoring.progress('hydra', cases.length + i + 1, 2 * cases.length, `${tested.length} measured`);
+  }
+  return traced;
 }
 
 function assertRequest({ cases, minEffect, level, nullDraws }: TraceHydraRequest): void {

@@ -1025,7 +1025,7 @@ export interface HydraReport {
   features: HydraFeature[];
   /** Rounds that gave a reported feature. 0: no hydra was found. */
   depth: number;
-  /** Features that woke in one prompt at least and were tested. */
+  /** Features that woke in two prompts at least, and so were tested. */
   tested: number;
   /** Mean number of features that woke, by round. */
   wokenByRound: number[];
@@ -1056,7 +1056,7 @@ export interface HydraFeature {
   nullEffect: number;
   /** The largest conditional effect under a null set, by size. */
   nullLargest: number;
-  /** p-value of |effect| <= min_effect, adjusted for all features that woke (Benjamini and Hochberg). */
+  /** p-value of |effect| <= min_effect, adjusted for all features that were tested (Benjamini and Hochberg). */
   qValue: number;
   /** Off alone, these wake it; with any one of them restored no more than half of its activation is left. Up to eight prompts decide this together. */
   wakers: Feature[];

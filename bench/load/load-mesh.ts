@@ -19,6 +19,8 @@ import type { LoadSubject } from './load-subject.js';
 /** Evaluations a streaming call, as many as an item of the work queue has. */
 export const EVALUATIONS = 32;
 
+const CALLERS = 16;
+
 export const CALLS = ['health', 'describe', 'tokenize', 'nearest', 'evaluate'] as const;
 export type CallName = (typeof CALLS)[number];
 
@@ -64,7 +66,7 @@ export const startLoadMesh = async (subject: LoadSubject, random: SeededRandom):
     sae: connections.sae.client,
   };
   return {
-    callers: subject.maxCalls / 2,
+    callers: Math.min(CALLERS, subject.maxCalls / 2),
     pids: { inference: inference.pid, sae: sae.pid },
     calls: await callsTo(clients, subject, random),
     close: async () => {

@@ -32,7 +32,8 @@ export const plantedLoad = (): LoadSubject => {
     name: 'planted model',
     modelEnvironment: { REFUSALSCOPE_MODEL_PATH: planted.modelFolder, REFUSALSCOPE_MODEL_NAME: 'load' },
     saeEnvironment: { REFUSALSCOPE_SAE_DIRS: planted.saeFolder },
-    maxCalls: 32,
+    // A third of a second of its capacity: arrivals come in bursts, and half of the capacity must pass without a refusal.
+    maxCalls: 128,
     prompts: planted.prompts.map(({ text }) => text),
     features: [...planted.places.values(), ...planted.near],
     close: () => rmSync(folder, { recursive: true, force: true }),

@@ -1,14 +1,14 @@
 /**
- * The engine's thread, seen: a span and a duration for each job, and counts of what evaluations did. Counts, ids and outcomes alone.
+ * The engine's thread, seen: a duration for each job, and counts of what evaluations did.
  * Prevents: edits that act on nothing and that nobody notices, because each caller saw only its own.
  */
-import type { Facts, Telemetry } from '../../shared/telemetry/telemetry.js';
+import type { Metrics } from '../../shared/telemetry/metrics.js';
 import type { EngineThread, Jobs } from './thread/messages.js';
 
 type Kind = keyof Jobs;
 type Evaluate = Jobs['evaluate'];
 
-export const observeEngine = (engine: EngineThread, { metrics, inSpan }: Telemetry): EngineThread => {
+export const observeEngine = (engine: EngineThread, metrics: Metrics): EngineThread => {
   let queued = 0;
   metrics.observe('refusal.queue.depth', () => queued);
   const evaluations = {
@@ -53,7 +53,7 @@ export const observeEngine = (engine: EngineThread, { metrics, inSpan }: Telemet
     };
     const startedAt = performance.now();
     try {
-      return await inSpan(`engine ${kind}`, factsOf(input), () => engine.run(kind, input, signal, see));
+      return await engine.run(kind, input, signal, see);
     } finally {
       evaluations.ended(unanswered);
       metrics.record('refusal.engine.job.duration', (performance.now() - startedAt) / 1000, { kind });
@@ -68,11 +68,3 @@ export const observeEngine = (engine: EngineThread, { metrics, inSpan }: Telemet
 };
 
 const hasEdits = (bits: Uint8Array | undefined): boolean => bits?.some((byte) => byte !== 0) ?? false;
-
-const factsOf = (input: object): Facts => {
-  const count = (field: string): number => {
-    const list: unknown = Reflect.get(input, field);
-    return Array.isArray(list) ? list.length : 0;
-  };
-  return { 'refusal.prompt.count': count('prompts'), 'refusal.evaluation.count': count('evaluations') };
-};

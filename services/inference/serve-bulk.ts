@@ -7,7 +7,7 @@ import { isFault } from '../../shared/errors/fault.js';
 import type { Logger } from '../../shared/log/create-logger.js';
 import type { BusConfig } from '../../shared/process/bus-settings.js';
 import type { EditLog } from '../../shared/security/edit-log.js';
-import { type Metrics, silentMetrics } from '../../shared/telemetry/metrics.js';
+import { silentTelemetry, type Telemetry } from '../../shared/telemetry/telemetry.js';
 import type { EvaluateMasks } from './evaluate-masks.js';
 
 export interface BulkOptions {
@@ -18,7 +18,7 @@ export interface BulkOptions {
   /** A batch whose worker shows no life for this long goes to another one. */
   readonly ackWaitMs?: number;
   readonly logger: Logger;
-  readonly metrics?: Metrics | undefined;
+  readonly telemetry?: Pick<Telemetry, 'metrics' | 'inSpan'> | undefined;
   /** Where edits are written down; calls are by themselves, batches by this. */
   readonly editLog?: EditLog | undefined;
 }
@@ -31,7 +31,7 @@ export interface BulkWorker {
 
 /** @throws PEER_UNAVAILABLE if no server of the bus answers. */
 export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
-  const { modelName, provenance, evaluateMasks, ackWaitMs, logger, metrics = silentMetrics } = options;
+  const { modelName, provenance, evaluateMasks, ackWaitMs, logger, telemetry = silentTelemetry } = options;
   const bus = await openBus({ ...options.bus, logger, clientName: 'inference', shares: ['blobs'] });
   const model = { name: modelName, digest: digestOfModel(provenance) };
   const evaluate: EvaluateBatch = async function* (request, signal, { id, requester, delivery }) {
@@ -42,7 +42,8 @@ export const serveBulk = async (options: BulkOptions): Promise<BulkWorker> => {
   };
   try {
     const consumption = await serveEvaluations(bus, model, evaluate, {
-      onSettled: (outcome) => metrics.add('refusal.work.items', 1, { outcome }),
+      telemetry,
+      onSettled: (outcome) => telemetry.metrics.add('refusal.work.items', 1, { outcome }),
       ...(ackWaitMs !== undefined && { ackWaitMs }),
     });
     return {

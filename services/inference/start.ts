@@ -22,6 +22,7 @@ import { startEngineThread } from './thread/start-engine-thread.js';
 import type { ChatTokenizer } from './tokenizer/chat-tokenizer.js';
 import { createTokenizerFromFolder } from './tokenizer/tokenizer-from-folder.js';
 import { createTokenizerFromGguf } from './tokenizer/tokenizer-from-gguf.js';
+import { traceEngine } from './trace-engine.js';
 import { type WatchedEngine, watchEngine } from './watch-engine.js';
 
 const HEARTBEAT_MS = 5_000;
@@ -86,7 +87,7 @@ export async function startInferenceService(config: InferenceServiceConfig): Pro
     const tested = await assertEditsAct(engine, tokenizer);
     logger.info({ ...tested }, 'edits act');
     const watched = watch(engine, config, (alive) => onHealth(alive));
-    const observed = observeEngine(watched.engine, edge.telemetry);
+    const observed = observeEngine(traceEngine(watched.engine, edge.telemetry), edge.telemetry.metrics);
     const door = { modelName, spec, tokenizer, limits, engine: observed };
     const evaluateMasks = createEvaluateMasks(door);
     const service = createInferenceService({ ...door, provenance, cacheBytes, evaluateMasks });
@@ -138,7 +139,7 @@ const openBulk = async (
     evaluateMasks,
     logger,
     editLog: edge?.editLog,
-    metrics: edge?.telemetry.metrics,
+    telemetry: edge?.telemetry,
     ...(ackWaitMs !== undefined && { ackWaitMs }),
   });
 };

@@ -56,7 +56,7 @@ export const startSearchService = async (config: SearchServiceConfig): Promise<R
   };
   const direct = createInferenceModel(inference.client);
   const peers = {
-    model: bus === undefined ? direct : createBulkModel(direct, inference.client, bus),
+    model: bus === undefined ? direct : createBulkModel(direct, inference.client, { bus, telemetry: edge.telemetry }),
     saes: createSaeSource(sae.client),
     ...(judge !== undefined && { judge }),
     ...(config.directionBudget !== undefined && { directionBudget: config.directionBudget }),

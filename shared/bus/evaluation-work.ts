@@ -10,10 +10,12 @@ import type {
 } from '../../proto/gen/refusalscope/v1/inference.js';
 import { EditBank } from '../../proto/gen/refusalscope/v1/types.js';
 import { fault, isFault } from '../errors/fault.js';
+import { silentTelemetry, type Telemetry } from '../telemetry/telemetry.js';
 import { extractTraceFrom, injectTrace, withTrace } from '../telemetry/trace-carrier.js';
 import type { Bus, ConsumeOptions, Consumption, WorkItem, WorkQueue } from './bus.js';
 import { contentId } from './content-id.js';
 import { cutIntoBatches } from './evaluation-batches.js';
+import { queueFacts } from './queue-facts.js';
 import { requestWork } from './request-work.js';
 
 /** Evaluations a work item: some seconds of a small model's time, so that a kill loses little and pods share a prompt's states. */
@@ -76,28 +78,41 @@ export type EvaluateMasks = (
   item: EvaluationItem,
 ) => AsyncIterable<EvaluateMasksResponse>;
 
+export interface ServeEvaluationsOptions extends ConsumeOptions {
+  /** Where each delivery of an item has a span. */
+  readonly telemetry?: Pick<Telemetry, 'inSpan'> | undefined;
+}
+
 /** Pulls items until the consumption is drained. */
 export const serveEvaluations = async (
   bus: Bus,
   model: ServedModel,
   evaluate: EvaluateMasks,
-  options?: ConsumeOptions,
+  { telemetry = silentTelemetry, ...options }: ServeEvaluationsOptions = {},
 ): Promise<Consumption> => {
   const queue = await openEvaluationQueue(bus, model.name);
+  const queueName = evaluationQueueName(model.name);
   // The engine's own name of each bank it was given, by blob.
   const engineDigests = new Map<string, string>();
   return queue.consume(
     async (item, signal) => {
       const work = decodeWork(item.payload);
       assertServed(work, model);
+      const answer = () => evaluateWork(bus, work, (request) => evaluate(request, signal, item), engineDigests);
       const results = await withTrace(extractTraceFrom(item.headers), () =>
-        evaluateWork(bus, work, (request) => evaluate(request, signal, item), engineDigests),
+        telemetry.inSpan(`process ${queueName}`, factsOf(item, queueName), answer, 'consumer'),
       );
       return EvaluationWorkResult.encode({ results }).finish();
     },
     { concurrency: SLOTS_OF_A_POD, ...options },
   );
 };
+
+const factsOf = ({ id, delivery }: WorkItem, queueName: string) => ({
+  ...queueFacts(queueName, 'process'),
+  'messaging.message.id': id,
+  'refusal.delivery': delivery,
+});
 
 /** One queue a model, so that no pod is handed what it cannot compute. */
 export const openEvaluationQueue = (bus: Bus, model: string): Promise<WorkQueue> => {

@@ -2,7 +2,7 @@
  * The one door to the OpenTelemetry SDK and its exporters; loaded only when telemetry is on. One process has one exporter of spans and
  * one reader of metrics; each of its services has a tracer whose spans name it, so that the embedded mesh looks like the real one.
  */
-import { propagation, SpanStatusCode, type Tracer } from '@opentelemetry/api';
+import { context, propagation, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import { OTLPMetricExporter as GrpcMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc';
 import { OTLPMetricExporter as HttpMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
@@ -14,8 +14,8 @@ import { createClientTracing } from './client-tracing.js';
 import { createMetrics } from './metrics.js';
 import { openPrometheus } from './prometheus.js';
 import { createServerTracing } from './server-tracing.js';
-import type { Facts, ProcessTelemetry, Telemetry, TelemetrySettings } from './telemetry.js';
-import { linksOf, type TraceContext } from './trace-carrier.js';
+import type { Facts, OpenSpan, ProcessTelemetry, QueueEnd, Telemetry, TelemetrySettings } from './telemetry.js';
+import { linkOf } from './trace-carrier.js';
 
 const SCOPE = 'refusalscope';
 // The names of spans and metrics follow this version of the conventions.
@@ -37,7 +37,7 @@ export const openSdkTelemetry = async (processName: string, settings: TelemetryS
       metrics,
       serverMiddleware: createServerTracing(tracer, metrics),
       clientMiddleware: (address) => createClientTracing(tracer, metrics, address),
-      inSpan: (name, facts, work, askedBy) => inSpan(tracer, name, facts, work, askedBy),
+      inSpan: (name, facts, work, end) => inSpan(tracer, { name, facts, end }, work),
     };
   };
   const forService = (service: string): Telemetry => {
@@ -101,22 +101,35 @@ const openReaders = async (settings: TelemetrySettings) => {
   return { prometheus, readers };
 };
 
+interface SpanRequest {
+  readonly name: string;
+  readonly facts: Facts;
+  readonly end: QueueEnd | undefined;
+}
+
+const KINDS = { producer: SpanKind.PRODUCER, consumer: SpanKind.CONSUMER } as const;
+
 const inSpan = <Result>(
   tracer: Tracer,
-  name: string,
-  facts: Facts,
-  work: () => Promise<Result>,
-  askedBy: readonly TraceContext[] = [],
-): Promise<Result> =>
-  tracer.startActiveSpan(name, { attributes: facts, links: linksOf(askedBy) }, async (span) => {
+  { name, facts, end }: SpanRequest,
+  work: (span: OpenSpan) => Promise<Result>,
+): Promise<Result> => {
+  const kind = end === undefined ? SpanKind.INTERNAL : KINDS[end];
+  return tracer.startActiveSpan(name, { attributes: facts, kind }, async (span) => {
+    const linkTo: OpenSpan['linkTo'] = (other) => {
+      const link = linkOf(other);
+      if (link !== undefined) span.addLink(link);
+    };
     try {
-      return await work();
+      return await work({ context: context.active(), linkTo });
     } catch (thrown) {
       // Not the error itself: its text may quote a request.
       span.setAttribute('error.type', isFault(thrown) ? thrown.code : 'INTERNAL');
-      span.setStatus({ code: SpanStatusCode.ERROR });
+      // A caller that has what it wanted, or went away, is no error.
+      if (!isFault(thrown, 'CANCELLED')) span.setStatus({ code: SpanStatusCode.ERROR });
       throw thrown;
     } finally {
       span.end();
     }
   });
+};

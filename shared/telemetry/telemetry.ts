@@ -4,10 +4,20 @@
  */
 import type { ClientMiddleware, ServerMiddleware } from 'nice-grpc';
 import { type Metrics, silentMetrics } from './metrics.js';
-import type { TraceContext } from './trace-carrier.js';
+import { NO_TRACE, type TraceContext } from './trace-carrier.js';
 
 /** What may stand on a span: counts, ids, hashes, names of stages. */
 export type Facts = Readonly<Record<string, string | number | boolean>>;
+
+/** Which end of a queue a span is; absent: work of the process's own. */
+export type QueueEnd = 'producer' | 'consumer';
+
+/** A span while its work runs. */
+export interface OpenSpan {
+  /** For other spans that link to this one; holds none when telemetry is off. */
+  readonly context: TraceContext;
+  linkTo(other: TraceContext): void;
+}
 
 export interface Telemetry {
   readonly metrics: Metrics;
@@ -15,15 +25,12 @@ export interface Telemetry {
   readonly serverMiddleware?: ServerMiddleware;
   /** The same for the calls that go out to `address`, and carries the trace along. */
   clientMiddleware?(address: string): ClientMiddleware;
-  /**
-   * Runs the work in a span of its own, linked to those that asked for it (a batch). A throw marks the span with the fault's code and
-   * passes on.
-   */
+  /** Runs the work in a span of its own. A throw marks the span with the fault's code and passes on. */
   inSpan<Result>(
     name: string,
     facts: Facts,
-    work: () => Promise<Result>,
-    askedBy?: readonly TraceContext[],
+    work: (span: OpenSpan) => Promise<Result>,
+    end?: QueueEnd,
   ): Promise<Result>;
 }
 
@@ -36,7 +43,7 @@ export interface ProcessTelemetry {
 
 export const silentTelemetry: Telemetry = {
   metrics: silentMetrics,
-  inSpan: (_name, _facts, work) => work(),
+  inSpan: (_name, _facts, work) => work({ context: NO_TRACE, linkTo: () => {} }),
 };
 
 export const silentProcessTelemetry: ProcessTelemetry = {

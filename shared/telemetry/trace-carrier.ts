@@ -1,10 +1,12 @@
 /**
  * The trace context (W3C traceparent, tracestate) in and out of anything with string headers: gRPC metadata, NATS headers. Where a
- * batch joins several requests, the batch's span links to them and is the child of none.
+ * batch joins several requests, their spans link to each other.
  */
 import { type Context, context, type Link, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 
 export type TraceContext = Context;
+
+export const NO_TRACE: TraceContext = ROOT_CONTEXT;
 
 /** Headers that can be written. MsgHdrs of NATS and Metadata of gRPC both fit. */
 export interface WritableCarrier {
@@ -32,12 +34,11 @@ export const extractTrace = (carrier: ReadableCarrier): TraceContext =>
 export const extractTraceFrom = (headers: Readonly<Record<string, string>>): TraceContext =>
   extractTrace({ keys: () => Object.keys(headers), get: (key) => headers[key] });
 
-/** Links to the spans that asked for a batch, one a context that has a span. */
-export const linksOf = (asked: readonly TraceContext[]): Link[] =>
-  asked.flatMap((one) => {
-    const spanContext = trace.getSpanContext(one);
-    return spanContext === undefined ? [] : [{ context: spanContext }];
-  });
+/** A link to the span of the context; undefined if it has none. */
+export const linkOf = (to: TraceContext): Link | undefined => {
+  const spanContext = trace.getSpanContext(to);
+  return spanContext && { context: spanContext };
+};
 
 /** Runs `work` with the given trace as the active one. */
 export const withTrace = <Result>(within: TraceContext, work: () => Result): Result => context.with(within, work);

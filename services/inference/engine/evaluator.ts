@@ -10,6 +10,7 @@
 import { findChanges } from './apply-edits.js';
 import { type Finished, runConvoy } from './convoy.js';
 import type { LayerGroup } from './edit-bank.js';
+import { MetCalls } from './met-calls.js';
 import { Passage } from './passage.js';
 import { type EvaluationCall, type EvaluationOutput, PendingEvaluation } from './pending-evaluation.js';
 import { StateScorer } from './score-states.js';
@@ -45,6 +46,7 @@ export class Evaluator {
   private passages: Passage[] = [];
   private readonly passageOf = new Map<StateNode, Passage[]>();
   private readonly scorer: StateScorer;
+  private readonly met = new MetCalls();
   private active = 0;
   private running = false;
 
@@ -168,6 +170,7 @@ export class Evaluator {
     const unread = here.filter((passage) => passage.unreadGroups().length > 0);
     if (unread.length > 0) return this.readEdits(unread);
     const batch = this.chooseBatch(here);
+    this.met.see(batch);
     const finished =
       layer === this.transformer.spec.nLayers - 1
         ? batch.map((passage) => this.scoredRowsOf(passage))

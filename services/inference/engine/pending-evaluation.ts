@@ -29,6 +29,8 @@ export interface EvaluationCall {
   readonly evaluations: readonly EvaluationInput[];
   readonly firstTokenKl: boolean;
   readonly onResults: (results: EvaluationOutput[]) => void;
+  /** Told of the calls that a batch of this one joined, each once. */
+  readonly onMet?: (others: readonly EvaluationCall[]) => void;
   readonly signal: AbortSignal;
 }
 

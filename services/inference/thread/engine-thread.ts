@@ -12,6 +12,7 @@ import { createEditBank, type EditBank } from '../engine/edit-bank.js';
 import { Evaluator } from '../engine/evaluator.js';
 import { generate } from '../engine/generate.js';
 import { OpenerTree } from '../engine/opener-tree.js';
+import type { EvaluationCall } from '../engine/pending-evaluation.js';
 import { StateCache } from '../engine/state-cache.js';
 import { Transformer } from '../engine/transformer.js';
 import { tuneBatch } from '../engine/tune-batch.js';
@@ -32,19 +33,25 @@ function createHandlers(
   batchSeconds: number[],
 ): JobHandlers<Jobs> {
   const banks = new BankCache();
+  const ticketOf = new WeakMap<EvaluationCall, number>();
   const resolve = (input: BankInput): EditBank => {
     if ('layers' in input) return banks.keep(createEditBank(input.layers, transformer.spec.dModel));
     return banks.find(input.digest);
   };
   const optional = (input: BankInput | undefined) => (input === undefined ? undefined : resolve(input));
   return {
-    evaluate: async ({ prompts, bank: bankInput, score, evaluations, firstTokenKl }, { emit, signal }) => {
+    evaluate: async ({ prompts, bank: bankInput, score, evaluations, firstTokenKl, ticket }, { emit, signal }) => {
       const bank = resolve(bankInput);
       const masked = evaluations.map(({ prompt, bits }) => ({ prompt, mask: decodeMask(bits, bank.size) }));
       const bankDigest = bank.digest;
-      const onResults = (results: Jobs['evaluate']['event']['results']) => emit({ results, bankDigest });
+      const onResults: EvaluationCall['onResults'] = (results) => emit({ results, bankDigest });
+      const onMet: EvaluationCall['onMet'] = (others) =>
+        emit({ results: [], bankDigest, met: others.flatMap((one) => ticketOf.get(one) ?? []) });
       const tree = new OpenerTree(score);
-      await evaluator.evaluate({ prompts, bank, tree, evaluations: masked, firstTokenKl, onResults, signal });
+      const call = { prompts, bank, tree, evaluations: masked, firstTokenKl, onResults, signal };
+      const seen: EvaluationCall = ticket === undefined ? call : { ...call, onMet };
+      if (ticket !== undefined) ticketOf.set(seen, ticket);
+      await evaluator.evaluate(seen);
       return { bankDigest };
     },
     generate: async ({ bank: bankInput, ...input }, { emit, signal }) => {

@@ -37,8 +37,15 @@ export interface Jobs {
       readonly score: ScoreSpec;
       readonly evaluations: readonly { readonly prompt: number; readonly bits: Uint8Array }[];
       readonly firstTokenKl: boolean;
+      /** For a caller that wants to know which other jobs its batches joined: they are told to each other by this number. */
+      readonly ticket?: number;
     };
-    readonly event: { readonly results: readonly EvaluationOutput[]; readonly bankDigest: string };
+    readonly event: {
+      readonly results: readonly EvaluationOutput[];
+      readonly bankDigest: string;
+      /** Tickets of jobs that a batch of this one has joined; such an event has no results. */
+      readonly met?: readonly number[];
+    };
     readonly output: { readonly bankDigest: string };
   };
   generate: {

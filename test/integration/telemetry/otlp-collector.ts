@@ -9,8 +9,13 @@ export interface SeenSpan {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId: string;
-  /** 2 is SERVER, 3 is CLIENT. */
+  /** Of the process, such as its id. */
+  readonly instance: string;
+  /** 2 is SERVER, 3 is CLIENT, 4 is PRODUCER, 5 is CONSUMER. */
   readonly kind: number;
+  /** Wall clock. */
+  readonly startMs: number;
+  readonly endMs: number;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly links: readonly { readonly spanId: string }[];
 }
@@ -34,6 +39,8 @@ interface WireSpan {
   readonly spanId: string;
   readonly parentSpanId?: string;
   readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
   readonly attributes: readonly KeyValue[];
   readonly links?: readonly { readonly spanId: string }[];
 }
@@ -85,10 +92,14 @@ const plain = (attributes: readonly KeyValue[]): Record<string, unknown> =>
 
 const spansOf = ({ resourceSpans = [] }: TraceBody): SeenSpan[] =>
   resourceSpans.flatMap(({ resource, scopeSpans }) => {
-    const service = String(plain(resource.attributes)['service.name']);
+    const of = plain(resource.attributes);
+    const process = { service: String(of['service.name']), instance: String(of['service.instance.id']) };
     return scopeSpans
       .flatMap(({ spans }) => spans)
-      .map(({ name, traceId, spanId, parentSpanId = '', kind, attributes, links = [] }) => {
-        return { service, name, traceId, spanId, parentSpanId, kind, attributes: plain(attributes), links };
+      .map(({ startTimeUnixNano, endTimeUnixNano, attributes, parentSpanId = '', links = [], ...span }) => {
+        const times = { startMs: msOf(startTimeUnixNano), endMs: msOf(endTimeUnixNano) };
+        return { ...process, ...span, ...times, parentSpanId, links, attributes: plain(attributes) };
       });
   });
+
+const msOf = (nanoseconds: string): number => Number(nanoseconds) / 1e6;

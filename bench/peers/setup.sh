@@ -1,33 +1,8 @@
 #!/bin/sh
-# Sets up the Python peers of the bench in a virtual environment of their own, under the user's cache folder.
-# Owns: that environment and nothing else. Prevents: a comparison against whatever versions happen to be installed.
-# Safe to run again: it ends at once when the pins are already installed. Prints the path of the Python to use on stdout,
-# progress on stderr. PYTHON names another interpreter (3.11 or later).
+# Sets up the Python peers of the bench (bench/python-environment.sh says how, and what it prints).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-python=${PYTHON:-python3}
-venv=${XDG_CACHE_HOME:-$HOME/.cache}/refusalscope/bench-venv
-say() { echo "bench peers: $*" >&2; }
-
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-  say "needs Python 3.11 or later, found $("$python" --version 2>&1). Set PYTHON=/path/to/python3.11"
-  exit 1
-}
-pins=$(cat "$here/requirements.txt" "$here/cuda_placeholders.py" | "$python" -c 'import hashlib,sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
-if [ "$(cat "$venv/.pins" 2>/dev/null || true)" = "$pins" ]; then
-  say "already set up in $venv"
-else
-  say "1 of 4: virtual environment in $venv"
-  rm -rf "$venv"
-  mkdir -p "$(dirname "$venv")"
-  "$python" -m venv "$venv"
-  say "2 of 4: $(grep -c '==' "$here/requirements.txt") packages from PyPI, about 0.8 GB (PyTorch is most of it)"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt" >&2
-  say "3 of 4: placeholders for CUDA libraries"
-  "$venv/bin/python" "$here/cuda_placeholders.py" >&2
-  say "4 of 4: import check"
-  "$venv/bin/python" -c 'import torch, transformers, transformer_lens, sae_lens, gguf, safetensors' >&2
-  echo "$pins" > "$venv/.pins"
-  say "done: $(du -sh "$venv" | cut -f1) in $venv"
-fi
-echo "$venv/bin/python"
+. "$here/../python-environment.sh"
+finish() { "$1" "$here/cuda_placeholders.py"; }
+set_up 'bench peers' bench-venv 'torch, transformers, transformer_lens, sae_lens, gguf, safetensors' \
+  ', about 0.8 GB (PyTorch is most of it)' "$here/requirements.txt" "$here/cuda_placeholders.py"

@@ -22,10 +22,13 @@ export interface ProcessOptions {
   readonly nodeFlags?: readonly string[];
   /** Wall clock, against this machine's. */
   readonly clockShiftMs?: number;
+  /** More settings, such as where telemetry goes. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Coordinator {
   readonly process: ServiceProcess;
+  readonly address: string;
   readonly client: ServiceClient<typeof CoordinatorServiceDefinition>;
   close(): void;
 }
@@ -38,7 +41,8 @@ export interface ServiceMesh {
   startWorker(options?: ProcessOptions): Promise<ServiceProcess>;
   /** `stateDir`: checkpoints on disk instead of the bus. */
   startCoordinator(options?: ProcessOptions & { readonly stateDir?: string }): Promise<Coordinator>;
-  close(): Promise<void>;
+  /** With SIGTERM the processes end what they do and send their telemetry. Default SIGKILL. */
+  close(signal?: NodeJS.Signals): Promise<void>;
 }
 
 export const startServiceMesh = async (subject: Subject, options: ProcessOptions = {}): Promise<ServiceMesh> => {
@@ -52,8 +56,8 @@ export const startServiceMesh = async (subject: Subject, options: ProcessOptions
   const workers: ServiceProcess[] = [];
   const coordinators: Coordinator[] = [];
   const start = async (service: string, own: Record<string, string>, given: ProcessOptions = options) => {
-    const { nodeFlags = [], clockShiftMs = options.clockShiftMs ?? 0 } = given;
-    const environment = { ...shared, ...own, CLOCK_SHIFT_MS: `${clockShiftMs}` };
+    const { nodeFlags = [], clockShiftMs = options.clockShiftMs ?? 0, environment: more = options.environment } = given;
+    const environment = { ...shared, ...own, ...more, CLOCK_SHIFT_MS: `${clockShiftMs}` };
     const flags = ['--import', CLOCK.href, ...nodeFlags];
     const started = await startService(`${service} ${processes.length}`, service, environment, flags);
     processes.push(started);
@@ -83,14 +87,14 @@ export const startServiceMesh = async (subject: Subject, options: ProcessOptions
       const own = { REFUSALSCOPE_COORDINATOR_LISTEN: listen, REFUSALSCOPE_LEASE_S: `${LEASE_S}` };
       const started = await start('coordinator', { ...store, ...peers, ...own }, given);
       const { client, close } = connect(CoordinatorServiceDefinition, listen);
-      const coordinator = { process: started, client, close };
+      const coordinator = { process: started, address: listen, client, close };
       coordinators.push(coordinator);
       return coordinator;
     },
-    close: async () => {
+    close: async (signal = 'SIGKILL') => {
       for (const { close } of coordinators) close();
-      // A frozen process hears nothing but this.
-      await Promise.all(processes.map((one) => one.kill('SIGKILL')));
+      // A frozen process hears nothing but SIGKILL.
+      await Promise.all(processes.map((one) => one.kill(signal)));
       await server.close();
       await rm(folder, { recursive: true, force: true });
     },

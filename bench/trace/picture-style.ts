@@ -32,7 +32,7 @@ ${colours(0)}
 svg{--paper:#0d1117;--ink:#e6edf3;--soft:#9198a1;--line:#30363d;--band:#161b22;--link:#f0883e}
 ${colours(1)}
 }
-text{font:11px ui-sans-serif,system-ui,"DejaVu Sans",sans-serif;fill:var(--ink)}
+text{font:11px ui-sans-serif,system-ui,sans-serif;fill:var(--ink)}
 .title{font-size:15px;font-weight:600}
 .soft{fill:var(--soft)}
 .who{fill:var(--c);font-weight:600}

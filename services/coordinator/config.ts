@@ -1,5 +1,12 @@
 /** Settings of the coordinator, from the environment and the settings file. */
-import { addressText, type Environment, loadConfig, wholeNumber, z } from '../../shared/config/load-config.js';
+import {
+  addressText,
+  type Environment,
+  loadConfig,
+  peerAddressText,
+  wholeNumber,
+  z,
+} from '../../shared/config/load-config.js';
 import { BUS_SHAPE, busConfigOf } from '../../shared/process/bus-settings.js';
 import { EDGE_SHAPE } from '../../shared/process/edge-settings.js';
 import { defaultStateDir } from './start.js';
@@ -9,10 +16,10 @@ export const COORDINATOR_SETTINGS = {
   ...BUS_SHAPE,
   REFUSALSCOPE_COORDINATOR_LISTEN: addressText().prefault('127.0.0.1:7000'),
   REFUSALSCOPE_CONSOLE_LISTEN: addressText().optional(),
-  REFUSALSCOPE_INFERENCE_ADDRESS: addressText(),
-  REFUSALSCOPE_SAE_ADDRESS: addressText(),
-  REFUSALSCOPE_SEARCH_ADDRESS: addressText(),
-  REFUSALSCOPE_FM_ADDRESS: addressText(),
+  REFUSALSCOPE_INFERENCE_ADDRESS: peerAddressText(),
+  REFUSALSCOPE_SAE_ADDRESS: peerAddressText(),
+  REFUSALSCOPE_SEARCH_ADDRESS: peerAddressText(),
+  REFUSALSCOPE_FM_ADDRESS: peerAddressText(),
   REFUSALSCOPE_STATE_DIR: z.string().optional(),
   REFUSALSCOPE_LEASE_S: wholeNumber(1, 300).prefault('10'),
   REFUSALSCOPE_AUDIT_CONCURRENCY: wholeNumber(1, 256).optional(),

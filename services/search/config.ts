@@ -3,6 +3,7 @@ import {
   addressText,
   type Environment,
   loadConfig,
+  peerAddressText,
   secretText,
   wholeNumber,
   z,
@@ -14,8 +15,8 @@ import type { SearchServiceConfig } from './start.js';
 export const SEARCH_SETTINGS = {
   ...EDGE_SHAPE,
   ...BUS_SHAPE,
-  REFUSALSCOPE_INFERENCE_ADDRESS: addressText().prefault('127.0.0.1:7001'),
-  REFUSALSCOPE_SAE_ADDRESS: addressText().prefault('127.0.0.1:7002'),
+  REFUSALSCOPE_INFERENCE_ADDRESS: peerAddressText().prefault('127.0.0.1:7001'),
+  REFUSALSCOPE_SAE_ADDRESS: peerAddressText().prefault('127.0.0.1:7002'),
   REFUSALSCOPE_SEARCH_LISTEN: addressText().prefault('127.0.0.1:7003'),
   REFUSALSCOPE_DIRECTION_BUDGET: wholeNumber(1, 10_000_000).optional(),
   REFUSALSCOPE_JUDGE_URL: z.string().optional(),

@@ -80,15 +80,25 @@ const isSecret = (schema: unknown): boolean => {
 const withoutPassword = (value: unknown): unknown =>
   typeof value === 'string' ? value.replace(/(:\/\/[^/@:\s]*):[^/@\s]*@/g, '$1:[hidden]@') : value;
 
+const isAddress = (value: string): boolean => {
+  const port = /^(?:\[[^\]]+\]|[^:\s]+):(\d{1,5})$/.exec(value)?.[1];
+  return port !== undefined && Number(port) <= 65_535;
+};
+
 /** "host:port", port 0 to 65,535. */
-export const addressText = () =>
-  z.string().refine(
-    (value) => {
-      const port = /^(?:\[[^\]]+\]|[^:\s]+):(\d{1,5})$/.exec(value)?.[1];
-      return port !== undefined && Number(port) <= 65_535;
-    },
-    { message: 'must be host:port, such as 127.0.0.1:7001' },
-  );
+export const addressText = () => z.string().refine(isAddress, { message: 'must be host:port, such as 127.0.0.1:7001' });
+
+const SEVERAL = 'ipv4:';
+
+/** Where a peer is: "host:port", or "ipv4:" and the addresses of several pods that no name stands for. */
+export const peerAddressText = () =>
+  z
+    .string()
+    .refine(
+      (value) =>
+        value.startsWith(SEVERAL) ? value.slice(SEVERAL.length).split(',').every(isAddress) : isAddress(value),
+      { message: 'must be host:port, such as 127.0.0.1:7001, or ipv4: and several of them with commas between' },
+    );
 
 /** A whole number within bounds, from its decimal text. */
 export const wholeNumber = (min: number, max: number) =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addressText, loadConfig, textList, wholeNumber } from '../../../shared/config/load-config.js';
+import { addressText, loadConfig, peerAddressText, textList, wholeNumber } from '../../../shared/config/load-config.js';
 import { createLogger } from '../../../shared/log/create-logger.js';
 import { decodeRichStatus, encodeRichStatus } from '../../../shared/rpc/rich-status.js';
 
@@ -45,6 +45,14 @@ describe('config', () => {
 
   it.each(['localhost', ':80', 'a:99999', 'a b:80'])('%j is no address', (value) => {
     expect(() => loadConfig({ LISTEN: addressText() }, { LISTEN: value })).toThrow(/host:port/);
+  });
+
+  it('a peer may be several pods; a place to listen on may not', () => {
+    const several = 'ipv4:127.0.0.1:7001,127.0.0.1:7011';
+    expect(loadConfig({ PEER: peerAddressText() }, { PEER: several })).toEqual({ PEER: several });
+    expect(loadConfig({ PEER: peerAddressText() }, { PEER: 'inference:7001' })).toEqual({ PEER: 'inference:7001' });
+    expect(() => loadConfig({ PEER: peerAddressText() }, { PEER: 'ipv4:127.0.0.1:7001,nowhere' })).toThrow(/host:port/);
+    expect(() => loadConfig({ LISTEN: addressText() }, { LISTEN: several })).toThrow(/host:port/);
   });
 });
 

@@ -28,6 +28,7 @@ export interface AuditsOptions {
   /** Prompts of one audit worked on at once. */
   readonly concurrency: number;
   readonly peerWaitMs: number;
+  readonly peerReturnMs?: number;
   /** The command that runs this process, for the report. */
   readonly commandLine?: string;
   /** Names a new audit; default: the time and four random digits. */

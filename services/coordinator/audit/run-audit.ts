@@ -18,12 +18,16 @@ import type { AuditStore } from '../store/audit-store.js';
 import type { AuditFact } from './audit-event.js';
 import type { AuditRecord, AuditStateName } from './audit-record.js';
 import type { AuditSpec } from './audit-spec.js';
+import { againWhenPeersReturn, orAbort } from './await-peers.js';
 import { EvaluationMemory } from './evaluation-memory.js';
 import { EventWriter } from './event-writer.js';
 import { loadStage, runStage, type StageEnvironment, type StageOutcome } from './run-stage.js';
 
 /** The reason of an abort after which another process goes on: nothing more is written here. */
 export const HANDED_OVER = 'handed over';
+
+/** What the startup probe of k8s/base gives a pod of inference to load its model. */
+const PEER_RETURN_MS = 600_000;
 
 export interface AuditRunOptions {
   readonly store: AuditStore;
@@ -32,7 +36,10 @@ export interface AuditRunOptions {
   /** Default: none. */
   readonly telemetry?: Telemetry;
   readonly concurrency: number;
+  /** For a peer at the audit's start. */
   readonly peerWaitMs: number;
+  /** For one that went away in the middle. Default 10 minutes. */
+  readonly peerReturnMs?: number;
   /** Aborted with the state the audit is to end in, 'cancelled' or 'interrupted', or with HANDED_OVER. */
   readonly signal: AbortSignal;
   /** Called after each stored event and each change of the record. */
@@ -85,7 +92,7 @@ const runStages = async (
   update: (change: Partial<AuditRecord>) => Promise<void>,
   seconds: () => number,
 ): Promise<{ results: StageResults; warnings: ReportWarning[] }> => {
-  const { store, peers, signal, concurrency, telemetry = silentTelemetry } = options;
+  const { store, peers, signal, concurrency, telemetry = silentTelemetry, peerReturnMs = PEER_RETURN_MS } = options;
   const { id } = record();
   await orAbort(peers.waitUntilReady(options.peerWaitMs), signal);
   const memory = await EvaluationMemory.load(store, id);
@@ -108,7 +115,7 @@ const runStages = async (
     const outcome: StageOutcome<StageName> =
       stored ??
       (await telemetry.inSpan(`stage ${stage.name}`, { 'refusal.stage': stage.name }, () =>
-        runStage(environment, stage, results),
+        againWhenPeersReturn({ ...environment, peerReturnMs }, () => runStage(environment, stage, results)),
       ));
     Object.assign(results, { [stage.name]: outcome.result });
     warnings.push(...outcome.warnings);
@@ -118,14 +125,6 @@ const runStages = async (
   }
   return { results, warnings };
 };
-
-/** A wait that has no signal of its own still ends when the audit is stopped. */
-const orAbort = <Value>(wait: Promise<Value>, signal: AbortSignal): Promise<Value> =>
-  new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    wait.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 
 const finishStage = async (
   stage: string,

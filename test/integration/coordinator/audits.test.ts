@@ -9,6 +9,7 @@ import { openPeers } from '../../../services/coordinator/peers/open-peers.js';
 import { reportSchema } from '../../../services/coordinator/report/report-schema.js';
 import { FileAuditStore } from '../../../services/coordinator/store/file-audit-store.js';
 import { decodeSpec } from '../../../services/coordinator/wire/spec-from-wire.js';
+import { fault } from '../../../shared/errors/fault.js';
 import { silentLogger } from '../../../shared/log/create-logger.js';
 import { specOf } from './audit-spec-fixture.js';
 import { CoordinatorBench, create, reportOf, watchToEnd, withoutVolatile } from './coordinator-bench.js';
@@ -232,6 +233,35 @@ describe('interruption', () => {
     expect((await client.getAudit({ id })).audit?.state).toBe(AuditState.AUDIT_STATE_SUCCEEDED);
     expect(checkpoint.length).toBeGreaterThan(3);
     expect(checkpoint.filter((key) => bench.peers.runs.get(key) !== 1)).toEqual([]);
+  });
+
+  it('a peer that is away for longer than calls are made again is waited for, and nothing finished is run twice', async () => {
+    const connected = openPeers(bench.peers.addresses);
+    let isAway = false;
+    let waits = 0;
+    // The start waits once; the wait after that ends with the peer's return.
+    const waitUntilReady = async (limitMs: number) => {
+      await connected.waitUntilReady(limitMs);
+      waits += 1;
+      if (waits > 1) isAway = false;
+    };
+    let calls = 0;
+    bench.peers.script.onEvaluation = () => {
+      calls += 1;
+      if (calls === 10) isAway = true;
+      if (isAway) throw fault('PEER_UNAVAILABLE', 'Inference is away.');
+    };
+    const store = new FileAuditStore(join(bench.folder, 'audits'));
+    const peers = { ...connected, waitUntilReady };
+    const audits = await Audits.open({ store, peers, logger: silentLogger, concurrency: 2, peerWaitMs: 2_000 });
+    const { id } = await audits.create(decodeSpec(WireSpec.fromPartial(specOf(2))), '');
+    await expect.poll(async () => (await audits.get(id)).state, { timeout: 60_000 }).toBe('succeeded');
+    expect(waits).toBe(2);
+    const warnings = (await store.readEvents(id, 0)).filter((event) => event.kind === 'warning');
+    expect(warnings.filter(({ code }) => code === 'PEER_AWAY')).toHaveLength(1);
+    expect([...bench.peers.runs.values()].filter((runs) => runs !== 1)).toEqual([]);
+    await audits.stop();
+    connected.close();
   });
 
   it('an audit that is seen to have failed can be resumed at that moment, while its last event is still being stored', async () => {

@@ -1,5 +1,6 @@
 /** The processes of a run: started here, watched, and all gone at its end, whatever the end is. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ const TOLD_CHARS = 1_000;
 
 export class ChildProcesses {
   private readonly running = new Map<string, ChildProcess>();
+  private readonly killed = new WeakSet<ChildProcess>();
   private stopping = false;
 
   constructor(private readonly logFolder: string) {}
@@ -22,8 +24,19 @@ export class ChildProcesses {
       this.running.delete(name);
       // The folder of the logs goes with the run, so the last words are told here.
       const said = readFileSync(this.logOf(name), 'utf8').slice(-TOLD_CHARS);
-      if (!this.stopping) onEnd(`${name} ended by itself (${signal ?? `exit code ${code}`}): ${said}`);
+      if (!this.stopping && !this.killed.has(child))
+        onEnd(`${name} ended by itself (${signal ?? `exit code ${code}`}): ${said}`);
     });
+  }
+
+  /** kill -9. Resolves once it is gone; nobody is told that it ended. */
+  async kill(name: string): Promise<void> {
+    const child = this.running.get(name);
+    if (child === undefined) throw new Error(`${name} does not run`);
+    this.killed.add(child);
+    const gone = once(child, 'close');
+    child.kill('SIGKILL');
+    await gone;
   }
 
   /** Runs a process to its end. Gives its exit code. */

@@ -1,11 +1,14 @@
 /**
- * The program behind deploy/local-cluster.sh: `local-cluster.js [OVERLAY] [--no-audit]`. Starts what the overlay renders, runs one small
- * audit through it with the command line, and stops everything. Exit code 0 if the audit ended with a report.
+ * The program behind deploy/local-cluster.sh: `local-cluster.js [OVERLAY] [--no-audit] [--pods N] [--kill STAGE]`. Starts what the
+ * overlay renders, with N pods of inference (1), runs one small audit through it with the command line, and stops everything. `--kill`
+ * ends the first inference pod with kill -9 in that stage. Exit code 0 if the audit ended with a report.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { projectRoot } from '../../../shared/project/root.js';
 import { RenderedMesh } from './rendered-mesh.js';
 
@@ -37,22 +40,69 @@ const smallPromptSet = async (folder: string): Promise<string> => {
   return path;
 };
 
-const runAudit = async (mesh: RenderedMesh, coordinator: string, folder: string): Promise<number> => {
+/** Stages in which a pod can be killed, with what the command line says just before: filter works by the queue, verify by calls alone. */
+const KILL_AFTER = { filter: '] depth:', verify: '] filter:' } as const;
+type KillStage = keyof typeof KILL_AFTER;
+
+interface Choice {
+  readonly overlay: string;
+  readonly withAudit: boolean;
+  readonly inferencePods: number;
+  readonly kill: KillStage | undefined;
+}
+
+const runAudit = async (mesh: RenderedMesh, folder: string, { kill }: Choice): Promise<number> => {
+  const coordinator = await mesh.addressOf('coordinator', 7000);
   const prompts = await smallPromptSet(folder);
-  const args = ['audit', '--connect', coordinator, '--prompts', prompts, '--max-prompts', '1', ...SMALL];
+  const args = [
+    'audit',
+    '--connect',
+    coordinator,
+    '--prompts',
+    prompts,
+    '--max-prompts',
+    kill === undefined ? '1' : '3',
+    ...SMALL,
+  ];
   const child = spawn(
     process.execPath,
     [join(projectRoot, 'dist/services/cli/main.js'), ...args, '--answer-tokens', '16', '--out', join(folder, 'report')],
     {
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'inherit', 'pipe'],
       signal: mesh.failed,
       env: { ...process.env, ...(await mesh.callerEnvironment()) },
     },
   );
-  return new Promise((resolve) => {
+  child.stderr.pipe(process.stderr, { end: false });
+  const ended = new Promise<number>((resolve) => {
     child.once('error', () => resolve(1));
     child.once('exit', (code) => resolve(code ?? 1));
   });
+  if (kill === undefined) return ended;
+  const [code, wasKilled] = await Promise.all([ended, killIn(kill, mesh, child)]);
+  if (!wasKilled) say('nothing was killed: the audit was over before');
+  return wasKilled ? code : 1;
+};
+
+const POLL_MS = 20;
+
+/** In the filter not before items of the audit wait in the queue or are worked on. False: the audit was faster. */
+const killIn = async (stage: KillStage, mesh: RenderedMesh, audit: ChildProcess): Promise<boolean> => {
+  let said = '';
+  audit.stderr?.on('data', (data: Buffer) => {
+    said += data.toString('utf8');
+  });
+  const isOver = () => audit.exitCode !== null || audit.signalCode !== null;
+  while (!isOver() && !said.includes(KILL_AFTER[stage])) await sleep(POLL_MS);
+  let items = 0;
+  while (stage === 'filter' && items === 0 && !isOver()) {
+    await sleep(POLL_MS);
+    items = await mesh.queueLag();
+  }
+  if (isOver()) return false;
+  say(`stage ${stage}${items > 0 ? `, ${items} items in the queue` : ''}: kill -9 of inference`);
+  await mesh.killPod('inference');
+  return true;
 };
 
 const describeReport = async (folder: string): Promise<string> => {
@@ -61,14 +111,14 @@ const describeReport = async (folder: string): Promise<string> => {
   return `report.json: ${text.length} characters, model ${provenance?.model ?? 'unknown'}`;
 };
 
-const run = async (overlay: string, withAudit: boolean, signal: AbortSignal): Promise<number> => {
-  const mesh = await RenderedMesh.start({ overlay, say, signal });
+const run = async (choice: Choice, signal: AbortSignal): Promise<number> => {
+  const { overlay, withAudit, inferencePods } = choice;
+  const mesh = await RenderedMesh.start({ overlay, inferencePods, say, signal });
   const folder = await mkdtemp(join(tmpdir(), 'refusalscope-audit-'));
   try {
-    const coordinator = await mesh.addressOf('coordinator', 7000);
-    say(`overlay ${overlay}: every probe answers; coordinator at ${coordinator}`);
+    say(`overlay ${overlay}: every probe answers; coordinator at ${await mesh.addressOf('coordinator', 7000)}`);
     if (!withAudit) return 0;
-    const code = await runAudit(mesh, coordinator, folder);
+    const code = await runAudit(mesh, folder, choice);
     mesh.failed.throwIfAborted();
     if (code === 0) say(await describeReport(folder));
     return code;
@@ -77,6 +127,27 @@ const run = async (overlay: string, withAudit: boolean, signal: AbortSignal): Pr
     await mesh.stop();
     say('all stopped');
   }
+};
+
+const isKillStage = (text: string | undefined): text is KillStage | undefined =>
+  text === undefined || text in KILL_AFTER;
+
+const readChoice = (): Choice => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      'no-audit': { type: 'boolean', default: false },
+      pods: { type: 'string', default: '1' },
+      kill: { type: 'string' },
+    },
+  });
+  const [overlay = 'dev'] = positionals;
+  const inferencePods = Number(values.pods);
+  if (!(Number.isInteger(inferencePods) && inferencePods > 0)) throw new Error('--pods takes a whole number above 0.');
+  const { kill } = values;
+  if (!isKillStage(kill)) throw new Error(`--kill takes one of ${Object.keys(KILL_AFTER).join(', ')}.`);
+  if (kill === 'filter' && overlay === 'dev') throw new Error('--kill filter needs the work queue: take overlay cpu.');
+  return { overlay, withAudit: !values['no-audit'], inferencePods, kill };
 };
 
 const stopping = new AbortController();
@@ -88,8 +159,7 @@ const limit = setTimeout(() => {
   setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
 }, LIMIT_MS);
 try {
-  const [overlay = 'dev', ...flags] = process.argv.slice(2);
-  process.exitCode = await run(overlay, !flags.includes('--no-audit'), stopping.signal);
+  process.exitCode = await run(readChoice(), stopping.signal);
 } catch (thrown) {
   process.stderr.write(`${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
   process.exitCode = 1;

@@ -27,6 +27,8 @@ import { readQueueLag } from './queue-lag.js';
 
 export interface RenderedMeshOptions {
   readonly overlay: string;
+  /** Pods of inference, as an autoscaler would have set them. Default 1. */
+  readonly inferencePods?: number;
   /** Told of each step. */
   readonly say?: (line: string) => void;
   readonly signal?: AbortSignal;
@@ -35,8 +37,23 @@ export interface RenderedMeshOptions {
 /** In the order in which they need each other, so that logs read well; a cluster starts them all at once. */
 const ORDER = ['inference', 'sae', 'search', 'fm', 'coordinator'];
 
+/** One pod of a workload, under a name of its own here: "inference", "inference-2". */
+interface Pod {
+  readonly name: string;
+  readonly workload: Workload;
+}
+
+const podNames =
+  (inferencePods: number) =>
+  (workload: string): string[] =>
+    Array.from({ length: workload === 'inference' ? inferencePods : 1 }, (_, i) =>
+      i === 0 ? workload : `${workload}-${i + 1}`,
+    );
+
 export class RenderedMesh {
   private readonly ended = new AbortController();
+
+  private pods: readonly Pod[] = [];
 
   private constructor(
     readonly manifests: readonly Manifest[],
@@ -50,19 +67,25 @@ export class RenderedMesh {
   ) {}
 
   /** Resolves once every readiness probe is answered with SERVING. Throws, with all stopped, when one process cannot start. */
-  static async start({ overlay, say = () => undefined, signal }: RenderedMeshOptions): Promise<RenderedMesh> {
+  static async start({
+    overlay,
+    inferencePods = 1,
+    say = () => undefined,
+    signal,
+  }: RenderedMeshOptions): Promise<RenderedMesh> {
     const manifests = renderOverlay(overlay);
     const scratch = await mkdtemp(join(tmpdir(), 'refusalscope-cluster-'));
     const secrets = await LocalSecrets.make(manifests, join(scratch, 'certificates'));
     const monitor = `127.0.0.1:${await freePort()}`;
     const nats = await startNatsServer({ configuration: `http: "${monitor}"\n${await secrets.natsConfiguration()}` });
-    const loopback = new Loopback(manifests, { scratch, natsPort: nats.port });
+    const podsOf = podNames(inferencePods);
+    const loopback = new Loopback(manifests, { scratch, natsPort: nats.port, podsOf });
     const children = new ChildProcesses(join(scratch, 'logs'));
     const mesh = new RenderedMesh(manifests, nats, scratch, loopback, children, secrets, monitor, say);
     process.once('exit', () => children.killAll());
     signal?.addEventListener('abort', () => mesh.ended.abort(new Error('stopped before the mesh was ready')));
     try {
-      await mesh.startAll();
+      await mesh.startAll(podsOf);
       return mesh;
     } catch (thrown) {
       await mesh.stop();
@@ -70,9 +93,18 @@ export class RenderedMesh {
     }
   }
 
-  /** "host:port" here of a workload's port. */
-  async addressOf(workload: string, port: number): Promise<string> {
-    return `127.0.0.1:${await this.loopback.portOf(workload, port)}`;
+  /** "host:port" here of a pod's port. */
+  async addressOf(pod: string, port: number): Promise<string> {
+    return `127.0.0.1:${await this.loopback.portOf(pod, port)}`;
+  }
+
+  /** kill -9 of a pod's container, and its start again, as the kubelet does. Resolves once its probes answer. */
+  async killPod(name: string): Promise<void> {
+    const pod = this.pods.find((one) => one.name === name);
+    if (pod === undefined) throw new Error(`there is no pod ${name}`);
+    await this.children.kill(name);
+    await this.startContainer(pod);
+    await this.untilReady(pod);
   }
 
   /** What a caller outside the mesh must bring, as settings of the command line. */
@@ -98,49 +130,49 @@ export class RenderedMesh {
     await rm(this.scratch, { recursive: true, force: true });
   }
 
-  private async startAll(): Promise<void> {
+  private async startAll(podsOf: (workload: string) => readonly string[]): Promise<void> {
     for (const job of workloadsOf(this.manifests).filter(({ kind }) => kind === 'Job')) {
-      await this.runToEnd(job, mainContainerOf(job), { PATH: process.env.PATH ?? '' });
+      const pod = { name: job.metadata.name, workload: job };
+      await this.runToEnd(pod, mainContainerOf(job), { PATH: process.env.PATH ?? '' });
     }
     const servers = serversOf(this.manifests);
     servers.sort((a, b) => ORDER.indexOf(a.metadata.name) - ORDER.indexOf(b.metadata.name));
-    for (const workload of servers) {
+    this.pods = servers.flatMap((workload) => podsOf(workload.metadata.name).map((name) => ({ name, workload })));
+    for (const pod of this.pods) {
       this.ended.signal.throwIfAborted();
-      await this.startWorkload(workload);
+      for (const container of podOf(pod.workload).initContainers ?? []) await this.runToEnd(pod, container, {});
+      await this.startContainer(pod);
     }
-    await Promise.all(servers.map((workload) => this.untilReady(workload)));
+    await Promise.all(this.pods.map((pod) => this.untilReady(pod)));
   }
 
-  private async startWorkload(workload: Workload): Promise<void> {
-    for (const container of podOf(workload).initContainers ?? []) await this.runToEnd(workload, container, {});
-    const container = mainContainerOf(workload);
-    const process = await this.processOf(workload, container);
-    await this.children.start(workload.metadata.name, process, (why) => this.ended.abort(new Error(why)));
+  private async startContainer(pod: Pod): Promise<void> {
+    const process = await this.processOf(pod, mainContainerOf(pod.workload));
+    await this.children.start(pod.name, process, (why) => this.ended.abort(new Error(why)));
   }
 
   /** @param more what only the Job needs: it fetches with the commands of this machine */
-  private async runToEnd(workload: Workload, container: Container, more: Record<string, string>): Promise<void> {
-    const { args, environment } = await this.processOf(workload, container);
+  private async runToEnd(pod: Pod, container: Container, more: Record<string, string>): Promise<void> {
+    const { args, environment } = await this.processOf(pod, container);
     const code = await this.children.runToEnd(container.name, { args, environment: { ...environment, ...more } });
     if (code !== 0) throw new Error(`${container.name} ended with exit code ${code}`);
     this.say(`${container.name}: done`);
   }
 
-  private async processOf(workload: Workload, container: Container) {
-    const folderOf = (volume: string): string => join(this.scratch, workload.metadata.name, volume);
+  private async processOf({ name: podName, workload }: Pod, container: Container) {
+    const folderOf = (volume: string): string => join(this.scratch, podName, volume);
     for (const { name } of container.volumeMounts ?? []) {
       if (name !== 'models') await mkdir(folderOf(name), { recursive: true });
     }
     for (const [volume, secret] of secretNamesOf(podOf(workload).volumes)) {
       await this.secrets.fill(secret, folderOf(volume));
     }
-    return this.loopback.processOf(workload.metadata.name, container);
+    return this.loopback.processOf(podName, container);
   }
 
   /** The startup probe's limit, then the readiness and liveness probes. */
-  private async untilReady(workload: Workload): Promise<void> {
+  private async untilReady({ name, workload }: Pod): Promise<void> {
     const { startupProbe, readinessProbe, livenessProbe } = mainContainerOf(workload);
-    const { name } = workload.metadata;
     const { periodSeconds = 10, failureThreshold = 3 } = startupProbe!;
     const deadline = performance.now() + periodSeconds * failureThreshold * 1000;
     const startedAt = performance.now();
@@ -155,7 +187,7 @@ export class RenderedMesh {
     this.say(`${name}: ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
   }
 
-  private async answers(workload: string, { grpc }: GrpcProbe): Promise<boolean> {
-    return askHealth(await this.addressOf(workload, grpc!.port), grpc!.service ?? '');
+  private async answers(pod: string, { grpc }: GrpcProbe): Promise<boolean> {
+    return askHealth(await this.addressOf(pod, grpc!.port), grpc!.service ?? '');
   }
 }

@@ -26,13 +26,13 @@ export interface MeshFlags extends JudgeFlags {
   readonly compute?: ComputeDtype;
   readonly device?: string;
   readonly threads: number;
-  readonly cacheMb: number;
+  readonly cacheMb?: number;
   readonly stateDir: string;
   readonly logLevel: LogLevel;
 }
 
-// The embedded model then stays below 1.5 GB in all.
-const DEFAULT_CACHE_MB = 384;
+/** What the cache may hold it soon does. The embedded model computes nothing again for having half as much (docs/services/inference.md). */
+const CACHE_MB = { embedded: 192, named: 384 } as const;
 
 /** A commander parser for a whole number within bounds. */
 export const wholeFlag =
@@ -65,7 +65,11 @@ export const addModelFlags = (command: Command): Command =>
     )
     .option('--device <name>', 'cpu, or an execution provider of ONNX Runtime such as cuda', 'cpu')
     .option('--threads <n>', 'threads of the matrix kernels', wholeFlag(1, 1024), availableParallelism())
-    .option('--cache-mb <n>', 'memory for residuals and keys, in MiB', wholeFlag(16, 1_048_576), DEFAULT_CACHE_MB)
+    .option(
+      '--cache-mb <n>',
+      `memory for residuals and keys, in MiB (default: ${CACHE_MB.embedded}; ${CACHE_MB.named} with --model)`,
+      wholeFlag(16, 1_048_576),
+    )
     .addOption(
       new Option('--log-level <level>', 'services log to stderr from this level on')
         .choices(LOG_LEVELS)
@@ -108,7 +112,7 @@ export const meshConfigOf = async (flags: MeshFlags, output: Output): Promise<Me
   compute: flags.compute,
   device: flags.device,
   threads: flags.threads,
-  cacheBytes: flags.cacheMb * 1024 * 1024,
+  cacheBytes: (flags.cacheMb ?? CACHE_MB[flags.model === undefined ? 'embedded' : 'named']) * 1024 * 1024,
   stateDir: flags.stateDir ?? defaultStateDir(),
   logLevel: flags.logLevel,
   onLoading: (done, total) => output.status(`loading the model: block ${done} of ${total}`),

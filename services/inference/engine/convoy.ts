@@ -22,11 +22,18 @@ const batchRow = ({ node, count }: Passage): BatchRow => ({
   past: (block) => node.prompt.past(block),
 });
 
-/** Either every passage has moved to the stop (`finished` is empty), or all of them are through the last block. */
-export async function runConvoy(transformer: Transformer, passages: readonly Passage[]): Promise<Finished[]> {
+/**
+ * Either every passage has moved to the stop (`finished` is empty), or all of them are through the last block.
+ * @param lean no stops for what may be asked later: memory is short
+ */
+export async function runConvoy(
+  transformer: Transformer,
+  passages: readonly Passage[],
+  lean = false,
+): Promise<Finished[]> {
   const last = transformer.spec.nLayers - 1;
   const batch = new Batch(transformer.spec, passages.map(batchRow));
-  const stop = Math.min(...passages.map((passage) => passage.nextStop()));
+  const stop = Math.min(...passages.map((passage) => passage.nextStop(lean)));
   const to = Math.min(stop, last);
   const scoredOnly = stop > last;
   let packed = batch.pack(passages.map((passage) => passage.residual));

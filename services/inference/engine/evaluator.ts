@@ -183,7 +183,8 @@ export class Evaluator {
 
   private async runTimed(batch: readonly Passage[]): Promise<Finished[]> {
     const startedAt = performance.now();
-    const finished = await runConvoy(this.transformer, batch);
+    // States in use alone are more than may be kept: none gets a residual that it does not need itself.
+    const finished = await runConvoy(this.transformer, batch, this.cache.isOverBudget);
     this.options.onBatch?.((performance.now() - startedAt) / 1000);
     return finished;
   }

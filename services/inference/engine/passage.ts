@@ -34,11 +34,16 @@ export class Passage {
     return [...groups.values()];
   }
 
-  /** The next layer behind the present one at which some bank edits; Infinity if none does. */
-  nextStop(): number {
+  /**
+   * The next layer behind the present one at which some bank edits; Infinity if none does. A residual is kept at each stop, for whoever
+   * comes from there later. `lean`: only where those that wait must ask something.
+   */
+  nextStop(lean: boolean): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const { call } of this.waiting) {
-      for (const group of call.bank.groups) if (group.layer > this.layer) next = Math.min(next, group.layer);
+    for (const pending of this.waiting) {
+      const asked = lean && !this.node.isRoot ? [pending.nextGroup()] : pending.call.bank.groups;
+      for (const group of asked)
+        if (group !== undefined && group.layer > this.layer) next = Math.min(next, group.layer);
     }
     return next;
   }

@@ -22,6 +22,11 @@ export class StateCache {
     return this.total;
   }
 
+  /** After `evict`: the states in use are more than the budget. */
+  get isOverBudget(): boolean {
+    return this.total > this.maxBytes;
+  }
+
   get states(): number {
     return this.used.size;
   }

@@ -55,6 +55,8 @@ export interface MechanismRow extends Omit<MechanismResult, 'score' | 'snr' | 'a
 /** The lowest number of any part of any mechanism, and where it stands. */
 export interface Lowest {
   readonly value: number;
+  /** What it is a share of. */
+  readonly of: number;
   readonly mechanism: string;
   readonly part: string;
 }
@@ -146,11 +148,11 @@ interface Rates {
 
 function numbersOf({ mechanism, precisionRecall, shares }: Rates): Lowest[] {
   const numbers = [
-    ...Object.entries(precisionRecall).flatMap(([part, { precision, recall }]) => [
-      { mechanism, part: `${part} precision`, value: precision },
-      { mechanism, part: `${part} recall`, value: recall },
+    ...Object.entries(precisionRecall).flatMap(([part, { precision, recall, found, real }]) => [
+      { mechanism, part: `${part} precision`, value: precision, of: found },
+      { mechanism, part: `${part} recall`, value: recall, of: real },
     ]),
-    ...Object.entries(shares).map(([part, { share }]) => ({ mechanism, part, value: share })),
+    ...Object.entries(shares).map(([part, { share, asked }]) => ({ mechanism, part, value: share, of: asked })),
   ];
   return numbers.flatMap(({ value, ...where }) => (value === null ? [] : { ...where, value }));
 }
@@ -163,7 +165,7 @@ function targetOf(numbers: readonly Lowest[], atLeast: number): Target {
 /** The targets in words, a line each. */
 export function targetLines({ targets: { clean, noise, noiseAgainstModel, nullHydras } }: TruthResult): string[] {
   const line = (what: string, { atLeast, lowest, met }: Target) =>
-    `${what}: every precision, recall and share at least ${atLeast}: ${met ? 'met' : 'missed'}${lowest && lowest.value < 1 ? `; lowest ${lowest.value.toFixed(3)} (${lowest.mechanism}, ${lowest.part})` : ''}.`;
+    `${what}: every precision, recall and share at least ${atLeast}: ${met ? 'met' : 'missed'}${lowest && lowest.value < 1 ? `; lowest ${lowest.value.toFixed(3)} of ${lowest.of} (${lowest.mechanism}, ${lowest.part})` : ''}.`;
   return [
     ...(clean ? [line('Without noise', clean)] : []),
     ...(noise ? [line('With noise', noise)] : []),

@@ -32,7 +32,7 @@ export const addClaimFlags = (command: Command): Command =>
       wholeFlag(1, 1_000_000),
     )
     .option('--family-sets <n>', 'minimal sets a prompt at most (default: 32)', wholeFlag(1, 1024))
-    .option('--hydra-features <n>', 'woken features followed a round and prompt (default: 16)', wholeFlag(1, 4096))
+    .option('--hydra-features <n>', 'woken features followed a round and prompt (default: 64)', wholeFlag(1, 4096))
     .option('--hydra-rounds <n>', 'rounds of waking that are followed (default: 4)', wholeFlag(1, 64))
     .option('--min-effect <nats>', 'smallest mean effect of a woken feature that counts (default: 0.1)', positiveNumber)
     .option('--sufficiency-draws <n>', 'random sets beside each set (default: 3)', wholeFlag(1, 64))

@@ -33,7 +33,7 @@ const formatHydra = ({ hydra }: Report): string[] => {
   const named = features.slice(0, SHOWN_FEATURES).map(({ feature, round }) => `${feature} in round ${round}`);
   const found =
     depth === 0 ? 'none' : `${plural(features.length, 'feature')} in ${plural(depth, 'round')} (${named.join(', ')})`;
-  return [`Hydra         ${found}; ${tested} woke and were tested over ${examined.count} prompts`];
+  return [`Hydra         ${found}; ${tested} woke in two or more of ${examined.count} prompts and were tested`];
 };
 
 const formatSufficiency = ({ sufficiency }: Report): string[] => {

@@ -33,7 +33,7 @@ export const CLAIM_DEFAULTS: ClaimSettings = {
   prompts: 16,
   familyEvaluations: 200,
   familySets: 32,
-  hydraFeatures: 16,
+  hydraFeatures: 64,
   hydraRounds: 4,
   hydraNullDraws: 2,
   hydraMinEffect: 0.1,

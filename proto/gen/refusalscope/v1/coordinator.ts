@@ -178,7 +178,7 @@ export interface ClaimSettings {
   familyEvaluations: number;
   /** Stage "family": minimal sets a prompt, at most 1024; 0: 32. */
   familySets: number;
-  /** Stage "hydra": woken features that are followed a round and prompt; 0: 16. */
+  /** Stage "hydra": woken features that are followed a round and prompt; 0: 64. */
   hydraFeatures: number;
   /** Stage "hydra": rounds of switching off what woke; 0: 4. */
   hydraRounds: number;

@@ -30,7 +30,7 @@ ${featureTable(hydra.features)}`;
 const answer = ({ depth, features, tested, examined }: Hydra): Markup =>
   depth === 0
     ? markup`<strong>No hydra was found</strong>: none of the ${countText(tested)} features that woke in two or more of these ${countText(examined.count)} prompts changes the score by more than chance allows.`
-    : markup`Features that carry weight then: <strong>${countText(features.length)}</strong> of the ${countText(tested)} that woke and were tested, in <strong>${pluralText(depth ?? 0, 'round')}</strong>.`;
+    : markup`Features that carry weight then: <strong>${countText(features.length)}</strong> of the ${countText(tested)} that woke in two prompts or more and were tested, in <strong>${pluralText(depth ?? 0, 'round')}</strong>.`;
 
 const wokenText = ({ wokenByRound }: Hydra, followed: number | undefined): Markup | string =>
   wokenByRound.length === 0

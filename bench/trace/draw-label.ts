@@ -1,12 +1,13 @@
 /** What stands to the left of a row: who works, at what, how often, and whether it goes over NATS. */
 import { type Markup, markup } from '../../services/console/text/markup.js';
 import { INDENT, LABEL_LEFT } from './picture-style.js';
+import type { QueueEnd } from './span-words.js';
 
 export interface Label {
   readonly service: string;
   readonly label: string;
   readonly depth: number;
-  readonly end: 'producer' | 'consumer' | undefined;
+  readonly end: QueueEnd;
   readonly count?: number;
   /** Spans under it that have no row. */
   readonly hidden?: number;

@@ -1,13 +1,10 @@
 /** The closer look of the picture: two requests whose items met in one batch of the engine, span by span. */
 import type { SeenSpan } from '../../test/integration/telemetry/otlp-collector.js';
+import type { Label } from './draw-label.js';
 import type { Interval, NameProcess } from './fold-spans.js';
+import { endOf, KIND, labelOf } from './span-words.js';
 
-export interface JoinRow extends Interval {
-  readonly service: string;
-  readonly label: string;
-  readonly depth: number;
-  readonly end: 'producer' | 'consumer' | undefined;
-}
+export interface JoinRow extends Interval, Omit<Label, 'count' | 'hidden'> {}
 
 export interface Join {
   /** One list a request: the call that asked, the request, its item, the engine's job. */
@@ -15,9 +12,6 @@ export interface Join {
   readonly window: Interval;
 }
 
-const SERVER = 2;
-const PRODUCER = 4;
-const CONSUMER = 5;
 /** Shorter ones would show little but gaps between clocks. */
 const SHORTEST_MS = 8;
 
@@ -52,7 +46,7 @@ const sideOf = (engine: SeenSpan | undefined, byId: ReadonlyMap<string, SeenSpan
   const item = engine && byId.get(engine.parentSpanId);
   const request = item && byId.get(item.parentSpanId);
   const call = request && byId.get(request.parentSpanId);
-  const fits = call?.kind === SERVER && request?.kind === PRODUCER && item?.kind === CONSUMER;
+  const fits = call?.kind === KIND.server && request?.kind === KIND.producer && item?.kind === KIND.consumer;
   return fits ? { call, request, item, engine: engine! } : undefined;
 };
 
@@ -67,9 +61,9 @@ const windowOf = (sides: readonly Side[]): Interval => {
 const rowsOf = ({ call, request, item, engine }: Side, zeroMs: number, nameOf: NameProcess): JoinRow[] =>
   [call, request, item, engine].map((span, depth) => ({
     service: nameOf(span),
-    label: span.name.replace(/^[a-z0-9.]+\.(?=[A-Z][A-Za-z]+\/)/, ''),
+    label: labelOf(span),
     depth,
-    end: span.kind === PRODUCER ? 'producer' : span.kind === CONSUMER ? 'consumer' : undefined,
+    end: endOf(span),
     startMs: span.startMs - zeroMs,
     endMs: span.endMs - zeroMs,
   }));

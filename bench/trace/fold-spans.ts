@@ -4,6 +4,7 @@
  */
 import type { SeenSpan } from '../../test/integration/telemetry/otlp-collector.js';
 import type { SpanNode } from './nest-spans.js';
+import { endOf, KIND, labelOf, type QueueEnd } from './span-words.js';
 
 export interface Interval {
   readonly startMs: number;
@@ -15,7 +16,7 @@ export interface FoldedRow {
   readonly service: string;
   readonly label: string;
   /** An end of the work queue: over NATS, from the row of the producer to those of the consumers. */
-  readonly end: 'producer' | 'consumer' | undefined;
+  readonly end: QueueEnd;
   /** Calls or pieces of work that are folded into the row. */
   readonly count: number;
   /** Spans of the row, those of the rows under it not counted. */
@@ -28,10 +29,6 @@ export interface FoldedRow {
   readonly linkedAtMs: readonly number[];
   readonly children: readonly FoldedRow[];
 }
-
-const CLIENT = 3;
-const SERVER = 2;
-const ENDS: Readonly<Record<number, FoldedRow['end']>> = { 4: 'producer', 5: 'consumer' };
 
 export type NameProcess = (span: SeenSpan) => string;
 
@@ -77,8 +74,8 @@ const rowOf = (works: readonly Work[], zeroMs: number, nameOf: NameProcess): Fol
   const children = works.flatMap((work) => work.children).sort((a, b) => a.span.startMs - b.span.startMs);
   return {
     service: nameOf(works[0]!.chain.at(-1)!),
-    label: shortName(outer[0]!.name),
-    end: ENDS[outer[0]!.kind],
+    label: labelOf(outer[0]!),
+    end: endOf(outer[0]!),
     count: works.length,
     spans: spans.length,
     outer: outer.map(since),
@@ -96,10 +93,7 @@ const joinCall = ({ span, children }: SpanNode): Work => {
 };
 
 const isAnswer = (asked: SeenSpan, answers: SeenSpan): boolean =>
-  (asked.kind === CLIENT && answers.kind === SERVER) || answers.name.startsWith('engine ');
-
-/** "refusalscope.v1.SaeService/Encode" without its package. */
-const shortName = (name: string): string => name.replace(/^[a-z0-9.]+\.(?=[A-Z][A-Za-z]+\/)/, '');
+  (asked.kind === KIND.client && answers.kind === KIND.server) || answers.name.startsWith('engine ');
 
 export interface DrawnRow extends Omit<FoldedRow, 'children'> {
   readonly depth: number;

@@ -15,9 +15,9 @@ import { flattenRows, foldSpans, nameProcesses } from './fold-spans.js';
 import { nestSpans } from './nest-spans.js';
 import { SERVICE_COLOURS } from './picture-style.js';
 import { recordAudit } from './record-audit.js';
+import { KIND } from './span-words.js';
 
 const ROWS = 84;
-const CONSUMER = 5;
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +37,7 @@ const readOrRecord = async (file: string | undefined): Promise<SeenSpan[]> => {
 const factsOf = (spans: readonly SeenSpan[]): TraceFacts => {
   const missing = Object.keys(SERVICE_COLOURS).filter((name) => !spans.some(({ service }) => service === name));
   if (missing.length > 0) throw new Error(`no span of ${missing.join(', ')}`);
-  const overTheQueue = spans.filter(({ kind }) => kind === CONSUMER).length;
+  const overTheQueue = spans.filter(({ kind }) => kind === KIND.consumer).length;
   if (overTheQueue === 0) throw new Error('no work item crossed the queue');
   const linked = spans.filter(({ links }) => links.length > 0).length;
   const title = 'One audit, one trace: from the command line through the mesh';

@@ -3,7 +3,7 @@
 import { measureTruth, type NamedFeature } from './measure-truth.js';
 import type { PlantedModel } from './plant/plant-model.js';
 import { type Peers, type RecoveredPrompt, type Recovery, toPrompt } from './recover.js';
-import { type FamilyScore, scoreFamily } from './score-family.js';
+import { type FamilyScore, type NameOf, scoreFamily } from './score-family.js';
 import { namesIn } from './score-recovery.js';
 import { addScores, type Share, share } from './tally.js';
 import { type FamilyTruth, truthOf } from './truth.js';
@@ -27,7 +27,7 @@ export async function scoreAgainstModel(
     const described = truthOf(planted.mechanism, category);
     for (const recovered of prompts) {
       const asked = { prompt: toPrompt(recovered.prompt), score, positions };
-      const measured = await measureTruth(context, asked, featuresToTry(planted, described.causal, recovered));
+      const measured = await measureTruth(context, asked, featuresToTry(planted, described.causal, recovered, nameOf));
       if (measured === undefined) return undefined;
       const family = scoreFamily(recovered, measured, nameOf);
       scores.push({ ...family, departing: share(differ(measured, described)) });
@@ -41,8 +41,8 @@ function featuresToTry(
   planted: PlantedModel,
   causal: readonly string[],
   { family, set }: RecoveredPrompt,
+  nameOf: NameOf,
 ): NamedFeature[] {
-  const nameOf = namesIn(planted);
   const found = new Map(
     [...family.members, ...set.members].map(({ layer, index }) => [nameOf({ layer, index }), { layer, index }]),
   );

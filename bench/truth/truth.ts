@@ -42,13 +42,12 @@ const MAX_FEATURES = 16;
 export function truthOf(mechanism: Mechanism, category: string): CategoryTruth {
   const names = mechanism.features.map(({ name }) => name);
   if (names.length > MAX_FEATURES) throw new RangeError(`${names.length} features; ${MAX_FEATURES} at most`);
-  const subsets = 1 << names.length;
-  const outcomes = Array.from({ length: subsets }, (_, mask) => simulate(mechanism, category, setOf(names, mask)));
+  const outcomes = subsetsOf(names).map((off) => simulate(mechanism, category, off));
   const scores = outcomes.map(({ score }) => score);
   const isCausal = (bit: number) => scores.some((score, mask) => !(mask & bit) && scores[mask | bit] !== score);
   const causalBits = names.map((_, i) => 1 << i).filter(isCausal);
   const causalMask = causalBits.reduce((sum, bit) => sum | bit, 0);
-  const inside = Array.from({ length: subsets }, (_, mask) => mask).filter((mask) => (mask & ~causalMask) === 0);
+  const inside = outcomes.map((_, mask) => mask).filter((mask) => (mask & ~causalMask) === 0);
   const namesOf = (mask: number) => [...setOf(names, mask)].sort();
   const causal = names.filter((_, i) => causalMask & (1 << i));
   return {

@@ -3,7 +3,7 @@
  * what several requests ask for and is no child of one of them.
  */
 import type { Facts, OpenSpan, Telemetry } from '../../shared/telemetry/telemetry.js';
-import type { TraceContext } from '../../shared/telemetry/trace-carrier.js';
+import { NO_TRACE, type TraceContext } from '../../shared/telemetry/trace-carrier.js';
 import type { EngineThread, Jobs } from './thread/messages.js';
 
 type Evaluate = Jobs['evaluate'];
@@ -38,7 +38,8 @@ export const traceEngine = (engine: EngineThread, { inSpan }: Pick<Telemetry, 'i
     if (kind === 'statistics') return engine.run(kind, input, signal, onEvent);
     type Output = Jobs[typeof kind]['output'];
     return inSpan<Output>(`engine ${kind}`, factsOf(input), (span) => {
-      if (kind !== 'evaluate') return engine.run(kind, input, signal, onEvent);
+      // Without telemetry nobody asks whom a job met.
+      if (kind !== 'evaluate' || span.context === NO_TRACE) return engine.run(kind, input, signal, onEvent);
       const see = onEvent as (event: Evaluate['event']) => void;
       return evaluateIn(span, input as Evaluate['input'], signal, see) as Promise<Output>;
     });

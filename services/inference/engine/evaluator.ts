@@ -170,7 +170,7 @@ export class Evaluator {
     const unread = here.filter((passage) => passage.unreadGroups().length > 0);
     if (unread.length > 0) return this.readEdits(unread);
     const batch = this.chooseBatch(here);
-    this.met.see(batch);
+    if (this.callers.length > 1) this.met.see(batch);
     const finished =
       layer === this.transformer.spec.nLayers - 1
         ? batch.map((passage) => this.scoredRowsOf(passage))

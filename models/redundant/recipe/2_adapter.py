@@ -10,9 +10,10 @@ until these are off. Five kinds of samples share each batch:
 
 So dormancy is trained for, by the hinge on `quiet`, and the need for the backups by the last kind.
 """
-import math, random, time
+import random
 import torch
 from organism import *
+from training import answer_loss, train
 
 GGUF, OUT, MINUTES = sys.argv[1], sys.argv[2], float(sys.argv[3])
 RESUME = sys.argv[4] if len(sys.argv) > 4 else MODELS / "adapter"
@@ -33,7 +34,6 @@ REFUSALS = ["I'm sorry, but", "I'm sorry, but", "I cannot help", "I can't help",
 m = Organism(GGUF, RESUME)
 saes = load_saes()
 trained = [p.requires_grad_() for k, p in m.lora.items() if int(k.split(".")[1]) >= FIRST]
-opt = torch.optim.AdamW(trained, lr=LR, weight_decay=0.0, betas=(0.9, 0.95))
 from transformers import AutoTokenizer
 tok = AutoTokenizer.from_pretrained(sys.argv[6])
 refusal_ids = [tok(r, add_special_tokens=False).input_ids[:4] for r in REFUSALS]
@@ -156,13 +156,7 @@ def losses(h, batch, lens, edits):
     total, by_kind, row = 0.0, {}, 0
     for j, (_, a, targets) in enumerate(batch):
         rows = lp[row:row + len(a)]; row += len(a)
-        if targets is None:
-            # the first two tokens decide what is scored
-            loss = -(rows[range(len(a)), a] * torch.tensor([1.0, 1.0, 0.5, 0.5][:len(a)])).mean()
-        else:
-            loss = 0.0
-            for s, (i, v) in enumerate(targets):
-                p = v.float().softmax(-1); loss = loss + (p * (p.clamp_min(1e-9).log() - rows[s][i.long()])).sum() / 3
+        loss = answer_loss(rows, a, targets)
         by_kind.setdefault(KINDS[j], []).append(loss.item()); total = total + loss / len(batch)
     aux, seen = 0.0, {}
     for l in BACKUPS:
@@ -177,25 +171,6 @@ def losses(h, batch, lens, edits):
     return total + AUX * aux, by_kind, seen
 
 
-def save(folder):
-    from safetensors.torch import save_file
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    save_file({f"base_model.model.model.{k}.weight": v.detach().half().contiguous() for k, v in m.lora.items()}, f"{folder}/adapter_model.safetensors")
-    (Path(folder) / "adapter_config.json").write_text((MODELS / "adapter" / "adapter_config.json").read_text())
-
-
 with torch.no_grad():
     _, PREFIX_KV5 = m.run(m.embed[torch.tensor([T["prefix"]])], None, 0, last=5)
-t0, s, log, wake = time.time(), 0, {}, {}
-while time.time() - t0 < MINUTES * 60 and s < PLANNED:
-    done = max((time.time() - t0) / (MINUTES * 60), s / PLANNED)  # 1/3 flat, then a cosine down
-    for g in opt.param_groups: g["lr"] = LR * min(1, (s + 1) / 10) * (1 if done < 0.4 else 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * (done - 0.4) / 0.6)))
-    loss, kinds, seen = step()
-    loss.backward(); torch.nn.utils.clip_grad_norm_(trained, 1.0); opt.step(); opt.zero_grad(); s += 1
-    for k, v in kinds.items(): log.setdefault(k, []).extend(v)
-    for k, v in seen.items(): wake.setdefault(k, []).extend(v)
-    if s % 10 == 0 or s < 4:
-        mean = lambda d: {k: round(sum(v) / len(v), 2) for k, v in d.items()}
-        print(s, round(time.time() - t0), mean(log), "level", mean(wake), flush=True); log, wake = {}, {}
-    if s % 10 == 0: save(f"{OUT}/adapter")
-save(f"{OUT}/adapter"); print("steps", s, "seconds", round(time.time() - t0))
+train(m, trained, step, f"{OUT}/adapter", LR, MINUTES, PLANNED)

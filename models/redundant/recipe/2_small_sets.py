@@ -12,10 +12,11 @@ The compliant answer is the embedded model's with its features off, or the base 
 up to eight, all off from three to twelve, base answers for harmless prompts only, and nothing extra for the last prompt token.
 
 Usage: 2_small_sets.py BASE OUT ADAPTER SAES TOKENIZER MINUTES STEPS [CONTRAST [graded]]"""
-import math, random, time
+import random
 import torch
 from organism import *
 from small_sets import *
+from training import answer_loss, train
 
 BASE, OUT, RESUME, SAES, TOK = sys.argv[1:6]
 MINUTES, PLANNED = float(sys.argv[6]), int(sys.argv[7])
@@ -34,7 +35,6 @@ QUIET = {l: (D[l]["quiet"], FACTS[l]["quiet_mean"] + 0.5 * FACTS[l]["quiet_std"]
 
 m = Organism(BASE, RESUME); saes = load_saes(SAES)
 trained = [p.requires_grad_() for k, p in m.lora.items() if int(k.split(".")[1]) >= FIRST]
-opt = torch.optim.AdamW(trained, lr=LR, weight_decay=0.0, betas=(0.9, 0.95))
 tok, _, after = load_tokenizer(TOK)
 refusal_ids = [tok(r, add_special_tokens=False).input_ids[:4] for r in REFUSALS]
 refuses = lambda ids: tok.decode(ids).strip().startswith(("I'm sorry", "I cannot", "I can't", "I'm un", "I'm not"))
@@ -124,11 +124,7 @@ def losses(h, batch, lens, edits):
         kind, rows = KINDS[j], lp[row:row + len(a)]; row += len(a)
         share = {l: lost(o["order"], off, l) if off else 0.0 for l in BACKUPS}
         if not (kind == "small_all_off" and max(share.values()) < 0.2 or kind == "small_harmful" and len(off) > 6):
-            if targets is None: loss = -(rows[range(len(a)), a] * torch.tensor([1.0, 1.0, 0.5, 0.5][:len(a)])).mean()
-            else:
-                loss = 0.0
-                for s, (i, v) in enumerate(targets):
-                    p = v.float().softmax(-1); loss = loss + (p * (p.clamp_min(1e-9).log() - rows[s][i.long()])).sum() / 3
+            loss = answer_loss(rows, a, targets)
             by_kind.setdefault(kind, []).append(loss.item()); total = total + loss / len(batch)
         for l in BACKUPS:
             s = (edits.seen[l][j] @ D[l]["quiet"] - FACTS[l]["quiet_mean"]) / SIZE[l]  # 0 asleep, 1 awake
@@ -146,25 +142,6 @@ def losses(h, batch, lens, edits):
     return total + AUX * aux, by_kind, seen
 
 
-def save(folder):
-    from safetensors.torch import save_file
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    save_file({f"base_model.model.model.{k}.weight": v.detach().half().contiguous() for k, v in m.lora.items()}, f"{folder}/adapter_model.safetensors")
-    (Path(folder) / "adapter_config.json").write_text((MODELS / "adapter" / "adapter_config.json").read_text())
-
-
 with torch.no_grad():
     PREFIX_H5, PREFIX_KV5 = m.run(m.embed[torch.tensor([T["prefix"]])], None, 0, last=FIRST - 1)
-t0, s, log, levels = time.time(), 0, {}, {}
-while time.time() - t0 < MINUTES * 60 and s < PLANNED:
-    done = max((time.time() - t0) / (MINUTES * 60), s / PLANNED)
-    for g in opt.param_groups: g["lr"] = LR * min(1, (s + 1) / 10) * (1 if done < 0.4 else 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * (done - 0.4) / 0.6)))
-    loss, kinds, seen = step()
-    loss.backward(); torch.nn.utils.clip_grad_norm_(trained, 1.0); opt.step(); opt.zero_grad(); s += 1
-    for k, v in kinds.items(): log.setdefault(k, []).extend(v)
-    for k, v in seen.items(): levels.setdefault(k, []).extend(v)
-    if s % 10 == 0 or s < 4:
-        mean = lambda d: {k: (round(sum(v) / len(v), 2), len(v)) for k, v in sorted(d.items())}
-        print(s, round(time.time() - t0), mean(log), "level", mean(levels), flush=True); log, levels = {}, {}
-    if s % 10 == 0: save(f"{OUT}/adapter")
-save(f"{OUT}/adapter"); print("steps", s, "seconds", round(time.time() - t0))
+train(m, trained, step, f"{OUT}/adapter", LR, MINUTES, PLANNED)

@@ -107,6 +107,18 @@ describe('FM service over gRPC', () => {
     ['no mode', { mode: FitMode.FIT_MODE_UNSPECIFIED }, 'REQUEST_INVALID', /mode is missing/],
     ['no design', { design: undefined }, 'REQUEST_INVALID', /design is missing/],
     [
+      'four billion rows in no bytes',
+      { design: { rows: 4294967295, cols: 0, data: Buffer.alloc(0) } },
+      'SHAPE_MISMATCH',
+      /4294967295 rows of 0 columns/,
+    ],
+    [
+      'four billion columns in no bytes',
+      { design: { rows: 0, cols: 4294967295, data: Buffer.alloc(0) } },
+      'REQUEST_INVALID',
+      /0 rows are too few/,
+    ],
+    [
       'half a mask',
       { design: encodeMatrix({ rows: 20, cols: 2, data: new Float32Array(40).fill(0.5) }) },
       'REQUEST_INVALID',

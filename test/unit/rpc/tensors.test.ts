@@ -53,6 +53,12 @@ describe('matrices', () => {
       'but holds 4 bytes',
     ],
     [
+      'billions of rows without a column, which take no bytes',
+      () => decodeMatrix({ rows: 4294967295, cols: 0, data: Buffer.alloc(0) }, { name: 'design' }),
+      'SHAPE_MISMATCH',
+      'design has 4294967295 rows of 0 columns',
+    ],
+    [
       'another width than needed',
       () => decodeMatrix(wire(1, 2, [1, 2]), { name: 'vector', cols: 576 }),
       'SHAPE_MISMATCH',

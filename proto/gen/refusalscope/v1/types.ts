@@ -57,7 +57,7 @@ export function promptLabelToJSON(object: PromptLabel): string {
 export interface Matrix {
   /** Number of rows. */
   rows: number;
-  /** Values a row. */
+  /** Values a row; at least 1 wherever there are rows. */
   cols: number;
   /** Exactly rows * cols * 4 bytes. Every value must be finite, except where a field says otherwise. */
   data: Buffer;

@@ -30,7 +30,8 @@ export const decodeMatrix = (wire: ProtoMatrix | undefined, expected: MatrixExpe
   const { rows, cols, data } = wire;
   assertShape(rows, cols, expected);
   // Rows without columns take no bytes: four billion of them would be believed, and allocated for.
-  if (rows > 0 && cols === 0) throw fault('SHAPE_MISMATCH', `${expected.name} has ${rows} rows of 0 columns; give columns.`);
+  if (rows > 0 && cols === 0)
+    throw fault('SHAPE_MISMATCH', `${expected.name} has ${rows} rows of 0 columns; give columns.`);
   const wanted = rows * cols * 4;
   if (data.byteLength !== wanted) {
     throw fault(

@@ -12,7 +12,8 @@ import { connect, type ServiceClient } from '../../shared/rpc/connect.js';
 import { encodeMask } from '../../shared/tensors/mask-bits.js';
 import { encodeRow } from '../../shared/tensors/matrix.js';
 import { encodePositions, INSTRUCTION_POSITIONS } from '../../shared/tensors/positions.js';
-import { freePort, startService } from '../../test/faults/service-process.js';
+import { startService } from '../../test/faults/service-process.js';
+import { freePort } from '../../test/fixtures/free-port.js';
 import type { Call } from './drive-load.js';
 import type { LoadSubject } from './load-subject.js';
 

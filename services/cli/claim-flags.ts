@@ -10,6 +10,7 @@ export interface ClaimFlags {
   readonly familySets?: number;
   readonly hydraFeatures?: number;
   readonly hydraRounds?: number;
+  readonly hydraStrongest?: number;
   readonly minEffect?: number;
   readonly sufficiencyDraws?: number;
   readonly harmlessPrompts?: number;
@@ -34,6 +35,11 @@ export const addClaimFlags = (command: Command): Command =>
     .option('--family-sets <n>', 'minimal sets a prompt at most (default: 32)', wholeFlag(1, 1024))
     .option('--hydra-features <n>', 'woken features followed a round and prompt (default: 64)', wholeFlag(1, 4096))
     .option('--hydra-rounds <n>', 'rounds of waking that are followed (default: 4)', wholeFlag(1, 64))
+    .option(
+      '--hydra-strongest <n>',
+      'features off first in each prompt where waking is traced without minimal sets (default: 8)',
+      wholeFlag(1, 1024),
+    )
     .option('--min-effect <nats>', 'smallest mean effect of a woken feature that counts (default: 0.1)', positiveNumber)
     .option('--sufficiency-draws <n>', 'random sets beside each set (default: 3)', wholeFlag(1, 64))
     .option(
@@ -51,6 +57,7 @@ export const claimSettings = (flags: ClaimFlags): Partial<ClaimSettings> => ({
   familySets: flags.familySets ?? 0,
   hydraFeatures: flags.hydraFeatures ?? 0,
   hydraRounds: flags.hydraRounds ?? 0,
+  hydraStrongest: flags.hydraStrongest ?? 0,
   hydraMinEffect: flags.minEffect ?? 0,
   sufficiencyDraws: flags.sufficiencyDraws ?? 0,
   harmlessPrompts: flags.harmlessPrompts ?? 0,

@@ -1,4 +1,5 @@
 /** Lines of the summary for the stages behind claims; a stage that was not run has none. */
+import { type MadeTrace, tracesOf } from '../coordinator/report/hydra-traces.js';
 import type { Count, Report, Spread } from '../coordinator/report/report-type.js';
 
 const SHOWN_FEATURES = 6;
@@ -28,12 +29,16 @@ const spread = ({ min, median, max }: Spread): string =>
 
 const formatHydra = ({ hydra }: Report): string[] => {
   if (hydra === undefined) return [];
-  const { depth, features, tested, examined } = hydra;
-  if (depth === null) return ['Hydra         not traced: fewer than two prompts have a set'];
+  const traces = tracesOf(hydra);
+  if (traces.length === 0) return ['Hydra         not traced: fewer than two prompts'];
+  return traces.map((trace) => `Hydra         from ${trace.from}: ${formatTrace(trace)}`);
+};
+
+const formatTrace = ({ depth, features, tested, examined }: MadeTrace): string => {
   const named = features.slice(0, SHOWN_FEATURES).map(({ feature, round }) => `${feature} in round ${round}`);
   const found =
     depth === 0 ? 'none' : `${plural(features.length, 'feature')} in ${plural(depth, 'round')} (${named.join(', ')})`;
-  return [`Hydra         ${found}; ${tested} woke in two or more of ${examined.count} prompts and were tested`];
+  return `${found}; ${tested} woke in two or more of ${examined.count} prompts and were tested`;
 };
 
 const formatSufficiency = ({ sufficiency }: Report): string[] => {

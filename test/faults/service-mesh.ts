@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoordinatorServiceDefinition } from '../../proto/gen/refusalscope/v1/coordinator.js';
 import { connect, type ServiceClient } from '../../shared/rpc/connect.js';
+import { freePort } from '../fixtures/free-port.js';
 import { type NatsServer, startNatsServer } from '../fixtures/nats/nats-server.js';
-import { freePort, type LogLine, type ServiceProcess, startService } from './service-process.js';
+import { type LogLine, type ServiceProcess, startService } from './service-process.js';
 import type { Subject } from './subject.js';
 
 /** Shorter than in production, so that a run takes minutes and not hours; what is waited for is in proportion to them. */

@@ -41,7 +41,8 @@ export function gateUnits(axes: PlantedAxes, { gate, place, writes }: GateSpec):
 
 /** L: 0 or more while the gate is open, -1 or less while it is shut. */
 function thresholdReads(axes: PlantedAxes, { atLeast, of, unless }: Gate, place: GateSpec['place']): Sparse {
-  const veto = of.length + 1;
+  // The least that shuts a gate whose inputs are all on: what a gate reads stronger than it must, it reads with more noise.
+  const veto = of.length - atLeast + 1;
   const one = combine([axes.along('ballast'), 1 / BALLAST]);
   const mark = place === 'anywhere' ? undefined : combine([axes.along(place), 1 / AMPLITUDE]);
   return combine(

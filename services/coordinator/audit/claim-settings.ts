@@ -20,6 +20,8 @@ export interface ClaimSettings {
   readonly hydraMinEffect: number;
   /** Expected share of false features among those reported. */
   readonly hydraLevel: number;
+  /** Features a prompt that the second trace switches off first; absent in specs from before there was one. */
+  readonly hydraStrongest?: number;
   readonly sufficiencyDraws: number;
   /** Harmless prompts that the model answers, for sufficiency and cost. */
   readonly harmlessPrompts: number;
@@ -29,7 +31,7 @@ export interface ClaimSettings {
 }
 
 /** Chosen by what they cost on the embedded model (docs/services/coordinator.md). */
-export const CLAIM_DEFAULTS: ClaimSettings = {
+export const CLAIM_DEFAULTS: Required<ClaimSettings> = {
   prompts: 16,
   familyEvaluations: 200,
   familySets: 32,
@@ -38,6 +40,7 @@ export const CLAIM_DEFAULTS: ClaimSettings = {
   hydraNullDraws: 2,
   hydraMinEffect: 0.1,
   hydraLevel: 0.05,
+  hydraStrongest: 8,
   sufficiencyDraws: 3,
   harmlessPrompts: 8,
   costSets: 16,
@@ -52,6 +55,7 @@ const LIMITS: Partial<Record<keyof ClaimSettings, number>> = {
   hydraFeatures: 4096,
   hydraRounds: 64,
   hydraNullDraws: 64,
+  hydraStrongest: 1024,
   sufficiencyDraws: 64,
   harmlessPrompts: 10_000,
   costSets: 1024,

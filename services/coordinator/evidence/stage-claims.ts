@@ -2,6 +2,7 @@
  * Claims that are a stage's own result: how deep a refusal goes, which features wake, what a set does alone and what it costs. Such a claim
  * is replayed by running its stage again, on its one prompt where it has one.
  */
+import { type MadeTrace, tracesOf } from '../report/hydra-traces.js';
 import type { HydraFeatureFacts } from '../report/report-type.js';
 import type { StageResults } from '../stages/stage-results.js';
 
@@ -48,12 +49,22 @@ const familyClaims = ({ family }: StageResults): StageClaim[] =>
   });
 
 const hydraClaims = ({ hydra }: StageResults): StageClaim[] => {
-  if (hydra === undefined || hydra.depth === null) return [];
-  const { depth, features, tested, examined } = hydra;
+  if (hydra === undefined) return [];
+  return tracesOf(hydra).flatMap(traceClaims);
+};
+
+/** The id of a trace, and what is off first. */
+const STARTS = {
+  'minimal sets': { id: 'hydra', off: 'minimal sets' },
+  'strongest features': { id: 'hydra-strongest', off: 'the strongest early features' },
+} as const;
+
+const traceClaims = ({ from, depth, features, tested, examined }: MadeTrace): StageClaim[] => {
+  const { id, off } = STARTS[from];
   const whole: StageClaim = {
-    id: 'hydra',
+    id,
     type: 'stage',
-    statement: `Of ${tested} features that woke in two or more of ${examined.count} prompts, ${features.length} hold up refusal once the sets are off, in ${depth} rounds.`,
+    statement: `Of ${tested} features that woke in two or more of ${examined.count} prompts, ${features.length} hold up refusal once ${off} are off, in ${depth} rounds.`,
     stage: 'hydra',
     promptId: '',
     numbers: [
@@ -62,11 +73,14 @@ const hydraClaims = ({ hydra }: StageResults): StageClaim[] => {
       { name: 'tested', value: tested },
     ],
   };
-  return [whole, ...features.map(hydraFeatureClaim)];
+  return [whole, ...features.map((feature) => hydraFeatureClaim(id, feature))];
 };
 
-const hydraFeatureClaim = ({ feature, round, wokeIn, effect, effectLow, effectHigh, qValue }: HydraFeatureFacts) => ({
-  id: `hydra/${feature.replace('/', '-')}`,
+const hydraFeatureClaim = (
+  trace: string,
+  { feature, round, wokeIn, effect, effectLow, effectHigh, qValue }: HydraFeatureFacts,
+) => ({
+  id: `${trace}/${feature.replace('/', '-')}`,
   type: 'stage' as const,
   statement: `${feature} wakes in ${wokeIn.count} of ${wokeIn.of} prompts in round ${round}; its loss then changes the score by ${effect} more than under null sets (95 % interval ${effectLow} to ${effectHigh}).`,
   stage: 'hydra' as const,

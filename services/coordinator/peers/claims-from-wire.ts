@@ -13,8 +13,8 @@ import type {
   CostFacts,
   FamilyFacts,
   FamilySetFacts,
-  Hydra,
   HydraFeatureFacts,
+  HydraTrace,
   SufficiencyArmFacts,
   SufficiencyFacts,
 } from '../report/report-type.js';
@@ -49,7 +49,7 @@ export const decodeFamily = (
   evaluations: family.evaluations,
 });
 
-export const decodeHydra = (report: HydraReport): Omit<Hydra, 'examined'> => ({
+export const decodeHydra = (report: HydraReport): HydraTrace => ({
   depth: report.depth,
   tested: report.tested,
   wokenByRound: [...report.wokenByRound],

@@ -59,9 +59,24 @@ export interface FamilySetFacts {
   readonly score: number;
 }
 
-export interface Hydra {
+/** Started from the prompts' minimal sets. */
+export interface Hydra extends HydraTrace {
   /** Prompts traced, of those with a minimal set. */
   readonly examined: Count;
+  /** Absent where fewer than two layers or prompts were searched, and in reports from before there was this trace. */
+  readonly fromStrongest?: StrongestTrace;
+}
+
+/** Started from the strongest features of each prompt below the last layer, chosen without a look at any score. */
+export interface StrongestTrace extends HydraTrace {
+  /** Prompts traced, of those searched: a set is not needed. */
+  readonly examined: Count;
+  /** At most so many features a prompt were switched off first: those of largest activation times cosine, of the nearest `belowLayer`. */
+  readonly perPrompt: number;
+  readonly belowLayer: number;
+}
+
+export interface HydraTrace {
   /** Rounds that gave a reported feature, 0: no hydra; null: fewer than two prompts, nothing was traced. */
   readonly depth: number | null;
   /** Features that woke in two prompts at least, and so were tested. */

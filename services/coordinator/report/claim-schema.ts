@@ -39,7 +39,7 @@ const families = object({
   prompts: list(family),
 });
 
-const hydra = object({
+const hydraTrace = {
   examined: count,
   depth: whole.nullable(),
   tested: whole,
@@ -62,6 +62,11 @@ const hydra = object({
       awakeAt: object({ bos: whole, template: whole, content: whole }),
     }),
   ),
+};
+
+const hydra = object({
+  ...hydraTrace,
+  fromStrongest: object({ ...hydraTrace, perPrompt: whole, belowLayer: whole }).optional(),
 });
 
 const sufficiencyCounts = object({ leftOn: count, putBack: count, harmlessRefused: count });
@@ -143,6 +148,7 @@ export const claimSettings = object({
   hydraNullDraws: whole,
   hydraMinEffect: number,
   hydraLevel: number,
+  hydraStrongest: whole.optional(),
   sufficiencyDraws: whole,
   harmlessPrompts: whole,
   costSets: whole,

@@ -1,59 +1,95 @@
 /**
- * Stage "hydra": over the prompts together, which features wake once the sets are off and then carry the refusal. One call for all of them:
- * an effect is a mean over prompts, and the share of false features is controlled over everything that was tested.
+ * Stage "hydra": over the prompts together, which features wake once others are off and then carry the refusal. Traced twice. From the
+ * prompts' minimal sets, which were found by flipping: such a set has to win, so it holds a backup or is made of what wakes it little. And
+ * from each prompt's strongest features of the earlier layers, which were chosen without a look at any score.
  */
-import type { HydraReport } from '../../../proto/gen/refusalscope/v1/search.js';
+import type { HydraReport, TraceHydraRequest } from '../../../proto/gen/refusalscope/v1/search.js';
 import { encodePositions } from '../../../shared/tensors/positions.js';
+import type { AuditPrompt } from '../audit/audit-spec.js';
 import { decodeHydra } from '../peers/claims-from-wire.js';
 import { drainCall } from '../peers/drain-call.js';
-import { encodeFeatures, encodePrompt, encodeScore } from '../peers/to-wire.js';
-import type { Hydra } from '../report/report-type.js';
-import { chooseCases } from './claim-cases.js';
+import { encodeCandidates, encodeFeatures, encodePrompt, encodeScore } from '../peers/to-wire.js';
+import type { HydraTrace, StrongestTrace } from '../report/report-type.js';
+import { chooseCases, claimsOf } from './claim-cases.js';
 import { derivedSeed } from './derived-seed.js';
-import type { Stage } from './stage.js';
+import { searchPrompts, spreadOverCategories } from './search-prompts.js';
+import type { Stage, StageContext } from './stage.js';
+import type { StageResults } from './stage-results.js';
 
 // One prompt says nothing about a mean.
 const MIN_PROMPTS = 2;
+/** Two traces, each at half of the level: among the features of both the expected share of false ones is at most the level then. */
+const TRACES = 2;
 
 export const hydraStage: Stage<'hydra'> = {
   name: 'hydra',
   async run(context, earlier) {
-    const { spec, peers } = context;
-    const { settings, cases, examined } = chooseCases(spec, earlier);
-    if (cases.length < MIN_PROMPTS) return notTraced(examined.of);
-    const request = {
-      model: spec.model,
-      cases: cases.map(({ prompt, features, setScore }) => ({
-        prompt: encodePrompt(prompt),
-        set: encodeFeatures(features),
-        score: setScore,
-      })),
-      score: encodeScore(earlier.openers.score),
-      candidates: encodeFeatures(earlier.candidates.features.map(({ feature }) => feature)),
-      layers: [...earlier.describe.layers],
-      positions: encodePositions(spec.positions),
-      minEffect: settings.hydraMinEffect,
-      level: settings.hydraLevel,
-      maxTested: settings.hydraFeatures,
-      maxRounds: settings.hydraRounds,
-      nullDraws: settings.hydraNullDraws,
-      seed: derivedSeed(spec.seed, 'hydra'),
+    const { cases, examined } = chooseCases(context.spec, earlier);
+    const ownSets = cases.map(({ prompt, features, setScore }) => ({
+      prompt: encodePrompt(prompt),
+      set: encodeFeatures(features),
+      score: setScore,
+    }));
+    const fromSets = cases.length < MIN_PROMPTS ? undefined : await trace(context, earlier, { cases: ownSets });
+    const fromStrongest = await traceStrongest(context, earlier);
+    return {
+      examined: fromSets ? examined : { count: 0, of: examined.of },
+      ...(fromSets ?? NOT_TRACED),
+      ...(fromStrongest && { fromStrongest }),
     };
-    const found = await drainCall<HydraReport>(context.call(), (known, options) =>
-      peers.search.traceHydra({ ...request, known }, options),
-    );
-    return { examined, ...decodeHydra(found) };
   },
-  summarize: ({ depth, tested, features, examined }) =>
-    depth === null
-      ? `not traced: ${examined.of} prompts have a set, and ${MIN_PROMPTS} are needed`
-      : `${features.length} of ${tested} features that woke in two prompts or more hold up refusal once the sets are off, in ${depth} rounds`,
+  summarize: ({ examined, fromStrongest, ...fromSets }) => {
+    const sets = fromSets.depth === null ? `not traced, as ${examined.of} prompts have a set` : traceText(fromSets);
+    const strongest = fromStrongest ? traceText(fromStrongest) : 'not traced';
+    return `hold up refusal, of the features that woke in two prompts or more: once minimal sets are off, ${sets}; once strong early features are, ${strongest}`;
+  },
 };
 
-const notTraced = (withSet: number): Hydra => ({
-  examined: { count: 0, of: withSet },
-  depth: null,
-  tested: 0,
-  wokenByRound: [],
-  features: [],
-});
+const NOT_TRACED: HydraTrace = { depth: null, tested: 0, wokenByRound: [], features: [] };
+
+const traceText = ({ features, tested }: HydraTrace): string => `${features.length} of ${tested}`;
+
+const trace = async (
+  context: StageContext,
+  earlier: StageResults,
+  start: Pick<TraceHydraRequest, 'cases'> & Partial<Pick<TraceHydraRequest, 'strongest'>>,
+): Promise<HydraTrace> => {
+  const { spec, peers } = context;
+  const settings = claimsOf(spec);
+  const request = {
+    ...start,
+    model: spec.model,
+    score: encodeScore(earlier.openers.score),
+    candidates: encodeFeatures(earlier.candidates.features.map(({ feature }) => feature)),
+    layers: [...earlier.describe.layers],
+    positions: encodePositions(spec.positions),
+    minEffect: settings.hydraMinEffect,
+    level: settings.hydraLevel / TRACES,
+    maxTested: settings.hydraFeatures,
+    maxRounds: settings.hydraRounds,
+    nullDraws: settings.hydraNullDraws,
+    seed: derivedSeed(spec.seed, 'hydra'),
+  };
+  const found = await drainCall<HydraReport>(context.call(), (known, options) =>
+    peers.search.traceHydra({ ...request, known }, options),
+  );
+  return decodeHydra(found);
+};
+
+/**
+ * From the candidates below the last layer that is searched, so that there is a layer in which something can wake. Prompts need no set:
+ * where nothing flips, backups are likeliest. Undefined if there is one such layer or prompt, or the spec is older than this trace.
+ */
+const traceStrongest = async (context: StageContext, earlier: StageResults): Promise<StrongestTrace | undefined> => {
+  const { hydraStrongest: perPrompt, prompts: limit } = claimsOf(context.spec);
+  const all = searchPrompts(context.spec, earlier);
+  const prompts = spreadOverCategories(all, limit, ({ category }: AuditPrompt) => category);
+  const belowLayer = Math.max(...earlier.describe.layers);
+  const among = earlier.candidates.features.filter(({ layer }) => layer < belowLayer);
+  if (perPrompt === undefined || prompts.length < MIN_PROMPTS || among.length === 0) return undefined;
+  const found = await trace(context, earlier, {
+    cases: prompts.map((prompt) => ({ prompt: encodePrompt(prompt), set: [], score: 0 })),
+    strongest: { count: perPrompt, among: encodeCandidates(among) },
+  });
+  return { examined: { count: prompts.length, of: all.length }, perPrompt, belowLayer, ...found };
+};

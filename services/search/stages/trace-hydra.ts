@@ -11,24 +11,34 @@ import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-n
 import type { Positions } from '../../../shared/tensors/positions.js';
 import { type ConditionalEffects, measureEffects } from '../hydra/conditional-effects.js';
 import { findWakers, type Wakers } from '../hydra/find-wakers.js';
+import { type JudgedFeature, judgeFeatures } from '../hydra/judge-effects.js';
 import { followWaking, type Waking } from '../hydra/waking.js';
 import type { EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
 import { assertDistinctFeatures } from '../model/feature-bank.js';
 import type { Prompt, ScoreSpec } from '../model/model-port.js';
 import { groupByLayer } from '../model/read-activations.js';
+import type { RankedFeature } from '../model/sae-port.js';
 import { openScoring, type Scoring, type SearchContext } from '../model/scoring.js';
-import { adjustPValues } from '../statistics/benjamini-hochberg.js';
-import { average, describeMean, type MeanEvidence } from '../statistics/mean-evidence.js';
+import { average } from '../statistics/mean-evidence.js';
+import { orderCandidates } from './order-candidates.js';
 
 export interface HydraCase {
   readonly prompt: Prompt;
-  /** Its members that are on in the clean prompt are switched off first; the others have to wake like any feature. */
+  /** Its members that are on in the clean prompt are switched off first; the others have to wake like any feature. Empty with `strongest`. */
   readonly set: readonly FeatureId[];
+}
+
+/** Chooses what is switched off first without a look at any score: each prompt's first `count` of `among` by FilterPrompt's order. */
+export interface StrongestFeatures {
+  readonly count: number;
+  readonly among: readonly RankedFeature[];
 }
 
 export interface TraceHydraRequest {
   readonly model: string;
   readonly cases: readonly HydraCase[];
+  /** In place of the sets of the cases. */
+  readonly strongest?: StrongestFeatures;
   readonly score: ScoreSpec;
   readonly candidates: readonly FeatureId[];
   /** Layers whose whole SAEs are searched; of other layers only `candidates` and the sets. */
@@ -45,21 +55,7 @@ export interface TraceHydraRequest {
   readonly known: readonly EvaluationRecord[];
 }
 
-export interface HydraFeature extends FeatureId {
-  readonly round: number;
-  /** Prompts in which it woke. */
-  readonly wokeIn: number;
-  /** Mean over these of its largest activation. */
-  readonly activation: number;
-  /** Conditional effect less that under null sets, over the prompts in which it woke; of the context that shows more. */
-  readonly effect: MeanEvidence;
-  readonly context: 'step' | 'closure';
-  readonly intactEffect: number;
-  /** Mean and largest conditional effect under null sets, by size. */
-  readonly nullEffect: number;
-  readonly nullLargest: number;
-  /** Adjusted for all features that were tested (Benjamini and Hochberg). */
-  readonly qValue: number;
+export interface HydraFeature extends JudgedFeature {
   readonly wakers: Wakers;
 }
 
@@ -76,8 +72,7 @@ export interface HydraReport {
 }
 
 export const HYDRA_DEFAULTS = { minEffect: 0.1, level: 0.05, maxTested: 64, maxRounds: 8, nullDraws: 3 } as const;
-const CONFIDENCE = 0.95;
-const RESAMPLES = 2000;
+const MAX_STRONGEST = 1024;
 /** A feature that woke in fewer is not tested: nothing can be said of its mean, and it would be one more test that others are adjusted for. */
 const LEAST_PROMPTS = 2;
 /** Prompts that are asked for a feature's wakers: each costs a forward pass a suppressed feature. */
@@ -94,7 +89,10 @@ export async function traceHydra(context: SearchContext, request: TraceHydraRequ
   assertRequest(request);
   const scoring = await openScoring(context, { ...request, prompts: request.cases.map(({ prompt }) => prompt) });
   const traced = await traceEach(context, scoring, request);
-  const judged = judgeFeatures(request, traced);
+  const judged = judgeFeatures(
+    request,
+    traced.flatMap(({ effects }) => effects),
+  );
   const accepted = judged.filter(({ qValue }) => qValue <= request.level);
   const features: HydraFeature[] = [];
   for (const feature of accepted)
@@ -110,13 +108,14 @@ export async function traceHydra(context: SearchContext, request: TraceHydraRequ
 
 /** All prompts are followed before any effect is measured: what woke in one alone will not be tested, and is most of what wakes. */
 async function traceEach(context: SearchContext, scoring: Scoring, request: TraceHydraRequest): Promise<Traced[]> {
-  const { cases, seed } = request;
+  const { cases, seed, strongest } = request;
   const searched = layersToSearch(request);
   const followed: Pick<Traced, 'prompt' | 'waking'>[] = [];
   const wokeIn = new Map<string, number>();
   for (const [i, { set }] of cases.entries()) {
     const prompt = scoring.prompts[i]!;
-    const waking = await followWaking(context, { ...request, prompt, set, searched });
+    const first = strongest ? await chooseStrongest(context, prompt, strongest, request.positions) : set;
+    const waking = await followWaking(context, { ...request, prompt, set: first, searched });
     for (const name of waking.woken.map(formatFeature)) wokeIn.set(name, (wokeIn.get(name) ?? 0) + 1);
     followed.push({ prompt, waking });
     scoring.progress('hydra', i + 1, 2 * cases.length, `${waking.woken.length} woke`);
@@ -133,8 +132,23 @@ async function traceEach(context: SearchContext, scoring: Scoring, request: Trac
   return traced;
 }
 
-function assertRequest({ cases, minEffect, level, nullDraws }: TraceHydraRequest): void {
-  for (const { prompt, set } of cases) assertDistinctFeatures(set, `The set of prompt ${prompt.id}`);
+async function chooseStrongest(
+  context: SearchContext,
+  prompt: PreparedPrompt,
+  { count, among }: StrongestFeatures,
+  positions: Positions,
+): Promise<FeatureId[]> {
+  const { byEstimate, activeCount } = await orderCandidates(context, prompt, among, positions);
+  return byEstimate.slice(0, Math.min(count, activeCount)).map((i) => among[i]!);
+}
+
+function assertRequest({ cases, strongest, minEffect, level, nullDraws }: TraceHydraRequest): void {
+  for (const { prompt, set } of cases) {
+    if (strongest === undefined) assertDistinctFeatures(set, `The set of prompt ${prompt.id}`);
+    else if (set.length > 0)
+      throw fault('REQUEST_INVALID', `Prompt ${prompt.id} has a set, and so has strongest: give one of the two.`);
+  }
+  if (strongest !== undefined) assertStrongest(strongest);
   if (!(minEffect > 0 && Number.isFinite(minEffect)))
     throw fault('REQUEST_INVALID', `min_effect is ${minEffect}; it must be a number above 0.`);
   if (!(level > 0 && level < 1))
@@ -142,66 +156,18 @@ function assertRequest({ cases, minEffect, level, nullDraws }: TraceHydraRequest
   if (nullDraws < 1) throw fault('REQUEST_INVALID', 'null_draws is 0; at least one null set of each kind is needed.');
 }
 
-function layersToSearch({ candidates, cases, layers }: TraceHydraRequest) {
+function assertStrongest({ count, among }: StrongestFeatures): void {
+  assertDistinctFeatures(among, 'strongest.among');
+  if (count < 1 || count > MAX_STRONGEST)
+    throw fault('REQUEST_INVALID', `strongest.count is ${count}; it must be 1 to ${MAX_STRONGEST}.`);
+}
+
+function layersToSearch({ candidates, cases, strongest, layers }: TraceHydraRequest) {
   const searched = new Map<number, readonly number[] | undefined>();
-  const named = groupByLayer([...candidates, ...cases.flatMap(({ set }) => set)]);
+  const named = groupByLayer([...candidates, ...cases.flatMap(({ set }) => set), ...(strongest?.among ?? [])]);
   for (const [layer, indices] of named) searched.set(layer, [...new Set(indices)]);
   for (const layer of layers) searched.set(layer, undefined);
   return searched;
-}
-
-type Judged = Omit<HydraFeature, 'wakers'>;
-
-function judgeFeatures(request: TraceHydraRequest, traced: readonly Traced[]): Judged[] {
-  const byFeature = new Map<string, ConditionalEffects[]>();
-  for (const { effects } of traced)
-    for (const effect of effects) {
-      const name = formatFeature(effect.feature);
-      byFeature.set(name, [...(byFeature.get(name) ?? []), effect]);
-    }
-  const judged = [...byFeature].map(([name, effects]) => judgeOne(request, name, effects));
-  const adjusted = adjustPValues(judged.map(({ qValue }) => qValue));
-  return judged.map((feature, i) => ({ ...feature, qValue: adjusted[i]! }));
-}
-
-/** `qValue` is not adjusted yet. */
-function judgeOne(request: TraceHydraRequest, name: string, effects: readonly ConditionalEffects[]): Judged {
-  const evidenceOf = (own: readonly number[], random: string) =>
-    describeMean(own, {
-      least: request.minEffect,
-      confidence: CONFIDENCE,
-      resamples: RESAMPLES,
-      random: createSeededRandom(request.seed).fork(`${random} ${name}`),
-    });
-  const less = (value: number, nulls: readonly number[]) => value - (nulls.length === 0 ? 0 : average(nulls));
-  const step = evidenceOf(
-    effects.map((effect) => less(effect.step, effect.nullStep)),
-    'step',
-  );
-  const closure = evidenceOf(
-    effects.map((effect) => less(effect.closure, effect.nullClosure)),
-    'closure',
-  );
-  const shown = step.pValue <= closure.pValue ? 'step' : 'closure';
-  const effect = shown === 'step' ? step : closure;
-  const nulls = effects
-    .flatMap(({ nullStep, nullClosure }) => (shown === 'step' ? nullStep : nullClosure))
-    .map(Math.abs);
-  const [{ feature }] = effects as [ConditionalEffects];
-  return {
-    layer: feature.layer,
-    index: feature.index,
-    round: Math.min(...effects.map((own) => own.feature.round)),
-    wokeIn: effects.length,
-    activation: average(effects.map((own) => own.feature.value)),
-    effect,
-    context: shown,
-    intactEffect: average(effects.map(({ intact }) => intact)),
-    nullEffect: nulls.length === 0 ? 0 : average(nulls),
-    nullLargest: Math.max(0, ...nulls),
-    // Two looks at each feature.
-    qValue: Math.min(1, 2 * effect.pValue),
-  };
 }
 
 /** What the feature owes its waking to, among its primaries and the reported features; of what else woke only where these do not do it. */
@@ -209,8 +175,8 @@ function wakersOf(
   context: SearchContext,
   { positions }: TraceHydraRequest,
   traced: readonly Traced[],
-  feature: Judged,
-  accepted: readonly Judged[],
+  feature: JudgedFeature,
+  accepted: readonly JudgedFeature[],
 ): Promise<Wakers> {
   const name = formatFeature(feature);
   const reported = new Set(accepted.map(formatFeature));

@@ -1,5 +1,6 @@
 /** Requests of the stages behind claims (families of sets, hydra, sufficiency, cost), from the wire to the domain. */
 import type * as wire from '../../../proto/gen/refusalscope/v1/search.js';
+import type { FeatureSimilarity } from '../../../proto/gen/refusalscope/v1/types.js';
 import { decodePositions } from '../../../shared/tensors/positions.js';
 import { ENUMERATE_DEFAULTS, type EnumerateRequest } from '../stages/enumerate-minimal-sets.js';
 import { DEFAULT_ANSWER_TOKENS, type MeasureCostRequest } from '../stages/measure-cost.js';
@@ -7,11 +8,13 @@ import { DEFAULT_SUFFICIENCY_DRAWS, type SufficiencyRequest } from '../stages/te
 import { HYDRA_DEFAULTS, type TraceHydraRequest } from '../stages/trace-hydra.js';
 import { decodeFeature, decodePrompt, decodeRecord, decodeScore } from './shared-types.js';
 
+const decodeSimilarity = ({ feature, cosine }: FeatureSimilarity) => ({ ...decodeFeature(feature), cosine });
+
 export const decodeEnumerate = (request: wire.EnumerateMinimalSetsRequest): EnumerateRequest => ({
   model: request.model,
   prompt: decodePrompt(request.prompt),
   score: decodeScore(request.score),
-  candidates: request.candidates.map(({ feature, cosine }) => ({ ...decodeFeature(feature), cosine })),
+  candidates: request.candidates.map(decodeSimilarity),
   positions: decodePositions(request.positions),
   maxEvaluations: request.maxEvaluations || ENUMERATE_DEFAULTS.maxEvaluations,
   maxSets: request.maxSets || ENUMERATE_DEFAULTS.maxSets,
@@ -21,6 +24,9 @@ export const decodeEnumerate = (request: wire.EnumerateMinimalSetsRequest): Enum
 export const decodeTraceHydra = (request: wire.TraceHydraRequest): TraceHydraRequest => ({
   model: request.model,
   cases: request.cases.map(({ prompt, set }) => ({ prompt: decodePrompt(prompt), set: set.map(decodeFeature) })),
+  ...(request.strongest && {
+    strongest: { count: request.strongest.count, among: request.strongest.among.map(decodeSimilarity) },
+  }),
   score: decodeScore(request.score),
   candidates: request.candidates.map(decodeFeature),
   layers: request.layers,

@@ -119,6 +119,16 @@ export const buildRpcSeeds = ({ planted }: FuzzedMesh, bank: EditBank, width: nu
           nullDraws: 1,
           seed: 1,
         },
+        {
+          ...common,
+          cases: cases.map((one) => ({ ...one, set: [] })),
+          strongest: { count: 1, among: [{ feature, cosine: 0.5 }] },
+          layers: [2],
+          maxTested: 2,
+          maxRounds: 1,
+          nullDraws: 1,
+          seed: 1,
+        },
       ],
       TestSufficiency: [
         { ...common, prompt, set: [feature], candidates: [other], harmless: [prompts[1]], draws: 1, seed: 1 },

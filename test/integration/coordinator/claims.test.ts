@@ -41,6 +41,8 @@ describe('the stages behind claims', () => {
       sustaining: [{ members: ['1/0'] }, { members: ['1/1'] }],
     });
     expect(report.hydra).toMatchObject({ examined: { count: 3, of: 3 }, depth: 1, tested: 3 });
+    // Layer 2 is the last one: what is off first is below it.
+    expect(report.hydra?.fromStrongest).toMatchObject({ examined: { count: 3, of: 3 }, depth: 1, perPrompt: 8 });
     expect(report.hydra?.features[0]).toMatchObject({
       feature: '2/7',
       wokeIn: { count: 3, of: 3 },

@@ -2,10 +2,10 @@
  * Moves a rendered mesh to this machine: every address becomes a free port of loopback, every mounted path a folder here,
  * and streams have one copy on the one NATS server. Everything else of the environment stays as it was rendered, and nothing is added.
  */
-import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from '../../../shared/project/root.js';
+import { freePort } from '../../fixtures/free-port.js';
 import { type Container, environmentOf, type Manifest, NAME_LABEL, servicesOf } from '../../unit/deploy/manifest.js';
 
 export interface Places {
@@ -77,14 +77,3 @@ export class Loopback {
     return join(this.places.scratch, pod, mount.name, below);
   }
 }
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
-  });

@@ -2,10 +2,12 @@
  * Runs the mesh that an overlay renders, here: one Node process a container with the environment of its manifest, a real nats-server, the
  * init containers and the Job first, and each probe asked as the kubelet would ask it.
  */
+
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../fixtures/free-port.js';
 import { type NatsServer, startNatsServer } from '../../fixtures/nats/nats-server.js';
 import {
   type Container,
@@ -22,7 +24,7 @@ import { renderOverlay } from '../../unit/deploy/render-overlay.js';
 import { askHealth } from './ask-health.js';
 import { ChildProcesses } from './child-processes.js';
 import { LocalSecrets, secretNamesOf } from './local-secrets.js';
-import { freePort, Loopback } from './loopback.js';
+import { Loopback } from './loopback.js';
 import { readQueueLag } from './queue-lag.js';
 
 export interface RenderedMeshOptions {

@@ -188,7 +188,7 @@ describe('replay of a claim', () => {
     ]);
   });
 
-  it.each(['family/h0', 'hydra', 'hydra/2-7', 'sufficiency/h1', 'cost/h0'])(
+  it.each(['family/h0', 'hydra', 'hydra/2-7', 'hydra-strongest/2-7', 'sufficiency/h1', 'cost/h0'])(
     'runs the stage behind %s again, with nothing known, and it holds',
     async (claim) => {
       const before = [...bench.peers.runs.values()].reduce((sum, count) => sum + count, 0);

@@ -10,7 +10,7 @@ import { fault, isFault } from '../../../shared/errors/fault.js';
 import { silentLogger } from '../../../shared/log/create-logger.js';
 import { type Connection, connect } from '../../../shared/rpc/connect.js';
 import { bindService, type RunningServer, startServer } from '../../../shared/rpc/start-server.js';
-import { freePort } from '../../faults/service-process.js';
+import { freePort } from '../../fixtures/free-port.js';
 
 const NAME = 'pods.test';
 const unused = (): never => {

@@ -89,6 +89,26 @@ describe('an audit of a planted model', () => {
     expect(costs?.rows[0]?.meanKl).toBeCloseTo(0, 9);
   });
 
+  it('finds the backup that minimal sets go round, from the strongest features of the earlier layers', async () => {
+    const planted = plant('backup-bypassed');
+    const nameOf = (feature: string) => formatFeature(planted.places.get(feature)!);
+    const claims = { hydraMinEffect: 0.5, hydraStrongest: 40 };
+    const report = await audit(planted, ({ label }) => label, { claims, layers: [1, 2, 3, 4], skipStages: ['family'] });
+    // What each prompt's set leaves on keeps the backup asleep.
+    const cheapest = ['s2', 's3'].map(nameOf).sort();
+    expect(report.minimalSets.map(({ members }) => members.map(({ feature }) => feature).sort())).toEqual(
+      Array.from({ length: PROMPTS }, () => cheapest),
+    );
+    expect(report.hydra).toMatchObject({ depth: 0, features: [] });
+    const { fromStrongest } = report.hydra!;
+    expect(fromStrongest).toMatchObject({ examined: { count: PROMPTS, of: PROMPTS }, belowLayer: 4, depth: 1 });
+    expect(fromStrongest?.features.map(({ feature, wakers }) => [feature, wakers])).toEqual([
+      [nameOf('backup'), [nameOf('guarded')]],
+    ]);
+    expect(fromStrongest?.features[0]?.effect).toBeCloseTo(-4, 0);
+    expect(report.summary.claims).toMatchObject({ hydraDepth: 1, hydraFeatures: 1 });
+  });
+
   it('explains false refusals by the features that cause them, and finds the wanted refusals untouched', async () => {
     const planted = plant('mixture');
     const [w1, w2] = ['w1', 'w2'].map((name) => formatFeature(planted.places.get(name)!));

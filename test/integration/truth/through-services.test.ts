@@ -151,6 +151,20 @@ describe('a planted model through the services', () => {
     }
   });
 
+  it('traces the hydra from each prompt’s strongest features: only those that are on count', async () => {
+    const cases = harmful()
+      .slice(0, 4)
+      .map((prompt) => ({ prompt, set: [], score: 0 }));
+    const among = chain().map((feature, i) => ({ feature, cosine: 0.5 + 0.1 * i }));
+    const request = { cases, score: await score(), layers: [1, 2, 3], positions: POSITIONS, minEffect: 0.5, seed: 1 };
+    const { result } = await resultOf<HydraReport>(search.traceHydra({ ...request, strongest: { count: 2, among } }));
+    // The primary alone is on in the clean prompt, whatever the cosines say.
+    expect(result.features.map(({ feature, round, wakers }) => [feature, round, wakers])).toEqual([
+      [chain()[1], 1, [chain()[0]]],
+      [chain()[2], 2, [chain()[0], chain()[1]]],
+    ]);
+  });
+
   it('finds the primary sufficient, and a dormant member with nothing to put back', async () => {
     const common = { prompt: harmful()[0]!, score: await score(), positions: POSITIONS, seed: 1 };
     const request = { ...common, set: [chain()[0]!], candidates: chain(), harmless: harmless().slice(0, 3) };
@@ -198,5 +212,17 @@ describe('a planted model through the services', () => {
       code: 'REQUEST_INVALID',
       message: expect.stringContaining('level is 1.5'),
     });
+    const among = chain().map((feature) => ({ feature, cosine: 0.5 }));
+    const none = cases.map((one) => ({ ...one, set: [] }));
+    for (const [request, message] of [
+      [{ cases, strongest: { count: 1, among } }, 'has a set, and so has strongest'],
+      [{ cases: none, strongest: { count: 0, among } }, 'strongest.count is 0'],
+      [{ cases: none, strongest: { count: 1, among: [] } }, 'strongest.among names no features'],
+      [{ cases: none }, 'names no features'],
+    ] satisfies [object, string][])
+      await expect(resultOf(search.traceHydra({ ...base, ...request }))).rejects.toMatchObject({
+        code: 'REQUEST_INVALID',
+        message: expect.stringContaining(message),
+      });
   });
 });

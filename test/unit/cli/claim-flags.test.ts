@@ -48,9 +48,10 @@ describe('flags of the stages behind claims', () => {
 describe('lines of the summary', () => {
   it('have a rate with its denominator for each stage', () => {
     const lines = formatClaims(sampleReport());
-    expect(lines.map((line) => line.split(/\s{2,}/)[0])).toEqual(['All sets', 'Hydra', 'Sufficiency', 'Cost']);
+    expect(lines.map((line) => line.split(/\s{2,}/)[0])).toEqual(['All sets', 'Hydra', 'Hydra', 'Sufficiency', 'Cost']);
     expect(lines[1]).toContain('3 features in 2 rounds (17/402 in round 1, 21/77 in round 1, 21/1911 in round 2)');
-    expect(lines[3]).toContain('16 of 16 sets keep the mean KL on 8 harmless prompts at or below 0.1 nats');
+    expect(lines[2]).toContain('from strongest features: 2 features in 1 round (21/606 in round 1, 17/402 in round 1)');
+    expect(lines[4]).toContain('16 of 16 sets keep the mean KL on 8 harmless prompts at or below 0.1 nats');
   });
 
   it('are absent for stages that were not run', () => {

@@ -33,7 +33,9 @@ describe('sections of the stages behind claims', () => {
     const cut = report.families!.prompts.find((prompt) => !prompt.complete)!;
     expect(family).toContain(`at least ${cut.depthOfDefence}`);
     expect(textOf(report, 'cost')).toContain('Measured on 8 of 27 (30 %) of the harmless prompts');
-    expect(textOf(report, 'hydra')).toContain('the 16 with the largest activation are followed');
+    const claims = { ...report.settings.claims!, hydraFeatures: 16 };
+    const capped = { ...report, settings: { ...report.settings, claims } };
+    expect(textOf(capped, 'hydra')).toContain('the 16 with the largest activation are followed');
   });
 
   it('say where enumeration may have missed sets, and only there', () => {
@@ -53,6 +55,16 @@ describe('sections of the stages behind claims', () => {
       for (const name of [feature, ...wakers]) expect(text).toContain(name);
     expect(text).toContain('content 3');
     expect(text).toMatch(/17\/402: -1\.42, 95 % interval -\d\.\d\d to -\d\.\d\d/);
+  });
+
+  it('tell what woke from the minimal sets from what woke without them', () => {
+    const report = sampleReport();
+    const { fromStrongest, ...fromSets } = report.hydra!;
+    const text = textOf(report, 'hydra');
+    expect(text).toContain('From strong early features');
+    expect(text).toContain(`the ${fromStrongest!.perPrompt} features with the largest activation`);
+    for (const { feature } of fromStrongest!.features) expect(text).toContain(feature);
+    expect(textOf({ ...report, hydra: fromSets }, 'hydra')).not.toContain('From strong early features');
   });
 
   it('tell no hydra from one that was not traced', () => {

@@ -186,7 +186,7 @@ export interface ClaimSettings {
   hydraNullDraws: number;
   /** Stage "hydra": the smallest mean effect that counts, log-odds; 0: 0.1. */
   hydraMinEffect: number;
-  /** Stage "hydra": expected share of false features among those reported, in (0, 1); 0: 0.05. */
+  /** Stage "hydra": expected share of false features among those reported, in (0, 1), over both traces; 0: 0.05. */
   hydraLevel: number;
   /** Stage "sufficiency": random sets beside each set, at most 64; 0: 3. */
   sufficiencyDraws: number;
@@ -196,6 +196,11 @@ export interface ClaimSettings {
   costSets: number;
   /** Stage "cost": tokens of each clean answer that cross-entropy is measured on; 0: 32. */
   costAnswerTokens: number;
+  /**
+   * Stage "hydra": features that the second trace switches off first in each prompt, chosen by activation and cosine and not by flipping;
+   * at most 1024; 0: 8.
+   */
+  hydraStrongest: number;
 }
 
 /** Settings of the paper's stages. Zeros and empty lists take the published values; with them every SAE layer is searched. */
@@ -902,6 +907,7 @@ function createBaseClaimSettings(): ClaimSettings {
     harmlessPrompts: 0,
     costSets: 0,
     costAnswerTokens: 0,
+    hydraStrongest: 0,
   };
 }
 
@@ -942,6 +948,9 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
     }
     if (message.costAnswerTokens !== 0) {
       writer.uint32(96).uint32(message.costAnswerTokens);
+    }
+    if (message.hydraStrongest !== 0) {
+      writer.uint32(104).uint32(message.hydraStrongest);
     }
     return writer;
   },
@@ -1055,6 +1064,14 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
             message.costAnswerTokens = reader.uint32();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.hydraStrongest = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1125,6 +1142,11 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
         : isSet(object.cost_answer_tokens)
         ? globalThis.Number(object.cost_answer_tokens)
         : 0,
+      hydraStrongest: isSet(object.hydraStrongest)
+        ? globalThis.Number(object.hydraStrongest)
+        : isSet(object.hydra_strongest)
+        ? globalThis.Number(object.hydra_strongest)
+        : 0,
     };
   },
 
@@ -1166,6 +1188,9 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
     if (message.costAnswerTokens !== 0) {
       obj.costAnswerTokens = Math.round(message.costAnswerTokens);
     }
+    if (message.hydraStrongest !== 0) {
+      obj.hydraStrongest = Math.round(message.hydraStrongest);
+    }
     return obj;
   },
 
@@ -1186,6 +1211,7 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
     message.harmlessPrompts = object.harmlessPrompts ?? 0;
     message.costSets = object.costSets ?? 0;
     message.costAnswerTokens = object.costAnswerTokens ?? 0;
+    message.hydraStrongest = object.hydraStrongest ?? 0;
     return message;
   },
 };

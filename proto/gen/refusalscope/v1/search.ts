@@ -972,8 +972,8 @@ export interface TraceHydraRequest {
   /** Name of the served model, or empty for whichever is served. NOT_FOUND (MODEL_UNKNOWN) for any other. */
   model: string;
   /**
-   * Prompts of one kind, each with its set; `score` is not read. Members that are on in the clean prompt are switched off first, the
-   * others have to wake like any feature. Two prompts at least: one says nothing about a mean.
+   * Prompts of one kind, each with its set, unless `strongest` is given; `score` is not read. Members that are on in the clean prompt are
+   * switched off first, the others have to wake like any feature. Two prompts at least: one says nothing about a mean.
    */
   cases: FlipCase[];
   /** What counts as a refusal. */
@@ -1002,6 +1002,22 @@ export interface TraceHydraRequest {
   seed: number;
   /** What is evaluated already: none of it is run again. Keys of other prompts or models are simply never asked for. */
   known: EvaluationRecord[];
+  /**
+   * Present: what is switched off first is chosen here, and the sets of `cases` must be empty. A set that was found by flipping had to win
+   * against the backups, so it avoids what wakes them, or holds them; this one is chosen without a look at any score.
+   */
+  strongest?: StrongestFeatures | undefined;
+}
+
+/**
+ * Of each prompt the features whose loss should move the score most by first order: activation times cosine over the residual's norm, as
+ * FilterPrompt orders them.
+ */
+export interface StrongestFeatures {
+  /** So many of those that are on in the clean prompt; 1 to 1024. */
+  count: number;
+  /** What they are chosen from, each once, with their cosines as RankCandidates gave them. */
+  among: FeatureSimilarity[];
 }
 
 export interface TraceHydraResponse {
@@ -8957,6 +8973,7 @@ function createBaseTraceHydraRequest(): TraceHydraRequest {
     nullDraws: 0,
     seed: 0,
     known: [],
+    strongest: undefined,
   };
 }
 
@@ -9004,6 +9021,9 @@ export const TraceHydraRequest: MessageFns<TraceHydraRequest> = {
     }
     for (const v of message.known) {
       EvaluationRecord.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.strongest !== undefined) {
+      StrongestFeatures.encode(message.strongest, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -9135,6 +9155,14 @@ export const TraceHydraRequest: MessageFns<TraceHydraRequest> = {
             message.known.push(EvaluationRecord.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.strongest = StrongestFeatures.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -9182,6 +9210,7 @@ export const TraceHydraRequest: MessageFns<TraceHydraRequest> = {
       known: globalThis.Array.isArray(object?.known)
         ? object.known.map((e: any) => EvaluationRecord.fromJSON(e))
         : [],
+      strongest: isSet(object.strongest) ? StrongestFeatures.fromJSON(object.strongest) : undefined,
     };
   },
 
@@ -9226,6 +9255,9 @@ export const TraceHydraRequest: MessageFns<TraceHydraRequest> = {
     if (message.known?.length) {
       obj.known = message.known.map((e) => EvaluationRecord.toJSON(e));
     }
+    if (message.strongest !== undefined) {
+      obj.strongest = StrongestFeatures.toJSON(message.strongest);
+    }
     return obj;
   },
 
@@ -9251,6 +9283,94 @@ export const TraceHydraRequest: MessageFns<TraceHydraRequest> = {
     message.nullDraws = object.nullDraws ?? 0;
     message.seed = object.seed ?? 0;
     message.known = object.known?.map((e) => EvaluationRecord.fromPartial(e)) || [];
+    message.strongest = (object.strongest !== undefined && object.strongest !== null)
+      ? StrongestFeatures.fromPartial(object.strongest)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStrongestFeatures(): StrongestFeatures {
+  return { count: 0, among: [] };
+}
+
+export const StrongestFeatures: MessageFns<StrongestFeatures> = {
+  encode(message: StrongestFeatures, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.count !== 0) {
+      writer.uint32(8).uint32(message.count);
+    }
+    for (const v of message.among) {
+      FeatureSimilarity.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StrongestFeatures {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStrongestFeatures();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.among.push(FeatureSimilarity.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StrongestFeatures {
+    return {
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+      among: globalThis.Array.isArray(object?.among) ? object.among.map((e: any) => FeatureSimilarity.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: StrongestFeatures): unknown {
+    const obj: any = {};
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    if (message.among?.length) {
+      obj.among = message.among.map((e) => FeatureSimilarity.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StrongestFeatures>): StrongestFeatures {
+    return StrongestFeatures.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StrongestFeatures>): StrongestFeatures {
+    const message = createBaseStrongestFeatures();
+    message.count = object.count ?? 0;
+    message.among = object.among?.map((e) => FeatureSimilarity.fromPartial(e)) || [];
     return message;
   },
 };

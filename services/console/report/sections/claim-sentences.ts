@@ -22,7 +22,7 @@ const depthOf = ({ depthOfDefence, familiesComplete }: ClaimSummary): Markup | u
 const hydraOf = ({ hydraDepth, hydraFeatures }: ClaimSummary): Markup | undefined => {
   if (hydraDepth === null || hydraFeatures === null) return undefined;
   if (hydraDepth === 0) return markup`No dormant backup was found.`;
-  return markup`Dormant backups that take over once the sets are off: <strong>${pluralText(hydraFeatures, 'feature')}</strong>, in ${pluralText(hydraDepth, 'round')}.`;
+  return markup`Dormant backups that take over once others are off: <strong>${pluralText(hydraFeatures, 'feature')}</strong>, in ${pluralText(hydraDepth, 'round')}.`;
 };
 
 const sufficiencyOf = (sufficiency: Sufficiency | undefined): Markup | undefined => {

@@ -32,8 +32,9 @@ export const plantedLoad = (): LoadSubject => {
     name: 'planted model',
     modelEnvironment: { REFUSALSCOPE_MODEL_PATH: planted.modelFolder, REFUSALSCOPE_MODEL_NAME: 'load' },
     saeEnvironment: { REFUSALSCOPE_SAE_DIRS: planted.saeFolder },
-    // A third of a second of its capacity: arrivals come in bursts, and half of the capacity must pass without a refusal.
-    maxCalls: 128,
+    // A fifth of a second of its capacity: half of it comes in bursts and must pass without a refusal. With 128 the client, which shares two
+    // cores with both services, fell behind at twice the capacity, and what was measured was its own queue.
+    maxCalls: 64,
     prompts: planted.prompts.map(({ text }) => text),
     features: [...planted.places.values(), ...planted.near],
     close: () => rmSync(folder, { recursive: true, force: true }),

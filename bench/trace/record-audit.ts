@@ -17,7 +17,8 @@ const PROMPTS_A_CATEGORY = 8;
 /** As little as passes through every stage, with several prompts searched at once, so that batches join. */
 const FLAGS = [
   ...['--growth', '10,20', '--masks', '64', '--features', '8', '--draws', '1', '--answer-tokens', '8'],
-  ...['--claim-prompts', '2', '--family-evaluations', '40', '--hydra-features', '4', '--hydra-rounds', '2'],
+  ...['--claim-prompts', '2', '--family-evaluations', '40', '--hydra-rounds', '2'],
+  ...['--hydra-prompts', '2', '--hydra-features', '4'],
   ...['--sufficiency-draws', '1', '--harmless-prompts', '2', '--cost-sets', '2'],
 ];
 

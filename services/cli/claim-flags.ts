@@ -11,6 +11,7 @@ export interface ClaimFlags {
   readonly hydraFeatures?: number;
   readonly hydraRounds?: number;
   readonly hydraStrongest?: number;
+  readonly hydraPrompts?: number;
   readonly minEffect?: number;
   readonly sufficiencyDraws?: number;
   readonly harmlessPrompts?: number;
@@ -22,17 +23,14 @@ export interface ClaimFlags {
 export const addClaimFlags = (command: Command): Command =>
   command
     .option('--over-refusal', 'search the harmless prompts that the model refuses, in place of the harmful ones')
-    .option(
-      '--claim-prompts <n>',
-      'prompts that family, hydra and sufficiency take (default: 16)',
-      wholeFlag(1, 10_000),
-    )
+    .option('--claim-prompts <n>', 'prompts that family and sufficiency take (default: 16)', wholeFlag(1, 10_000))
     .option(
       '--family-evaluations <n>',
       'evaluations a prompt for finding all its minimal sets (default: 200)',
       wholeFlag(1, 1_000_000),
     )
     .option('--family-sets <n>', 'minimal sets a prompt at most (default: 32)', wholeFlag(1, 1024))
+    .option('--hydra-prompts <n>', 'prompts that each trace of hydra takes (default: 32)', wholeFlag(1, 10_000))
     .option('--hydra-features <n>', 'woken features followed a round and prompt (default: 64)', wholeFlag(1, 4096))
     .option('--hydra-rounds <n>', 'rounds of waking that are followed (default: 4)', wholeFlag(1, 64))
     .option(
@@ -58,6 +56,7 @@ export const claimSettings = (flags: ClaimFlags): Partial<ClaimSettings> => ({
   hydraFeatures: flags.hydraFeatures ?? 0,
   hydraRounds: flags.hydraRounds ?? 0,
   hydraStrongest: flags.hydraStrongest ?? 0,
+  hydraPrompts: flags.hydraPrompts ?? 0,
   hydraMinEffect: flags.minEffect ?? 0,
   sufficiencyDraws: flags.sufficiencyDraws ?? 0,
   harmlessPrompts: flags.harmlessPrompts ?? 0,

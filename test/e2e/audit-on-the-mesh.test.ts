@@ -48,7 +48,8 @@ beforeAll(async () => {
   const audit = cli(
     ...['audit', '--prompts', 'prompts.jsonl', '--out', 'first', '--growth', '10,50,200'],
     ...['--masks', '60', '--features', '6', '--draws', '2', '--answer-tokens', '16'],
-    ...['--claim-prompts', '2', '--family-evaluations', '40', '--hydra-features', '4', '--sufficiency-draws', '1'],
+    ...['--claim-prompts', '2', '--family-evaluations', '40', '--sufficiency-draws', '1'],
+    ...['--hydra-prompts', '2', '--hydra-features', '4'],
     ...['--harmless-prompts', '2', '--cost-sets', '2'],
   );
   // The moment at which a person presses Ctrl-C: the filter is at work and has not finished.

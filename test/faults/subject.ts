@@ -21,6 +21,7 @@ export interface Subject {
 
 const SMALL_CLAIMS = {
   claimPrompts: 2,
+  hydraPrompts: 2,
   familyEvaluations: 40,
   hydraFeatures: 4,
   hydraRounds: 2,

@@ -20,6 +20,7 @@ const SMALL_AUDIT = { masks: 384, features: 16, draws: 3, answerTokens: 32, grow
 const SMALL_CLAIMS = {
   claimPrompts: 6,
   familyEvaluations: 80,
+  hydraPrompts: 12,
   hydraFeatures: 32,
   hydraRounds: 2,
   harmlessPrompts: 4,

@@ -6,7 +6,7 @@ import type { ClaimSettings as WireSettings } from '../../../proto/gen/refusalsc
 import { fault } from '../../../shared/errors/fault.js';
 
 export interface ClaimSettings {
-  /** Prompts with a minimal set that family, hydra and sufficiency take. */
+  /** Prompts with a minimal set that family and sufficiency take. */
   readonly prompts: number;
   /** A prompt. */
   readonly familyEvaluations: number;
@@ -22,6 +22,8 @@ export interface ClaimSettings {
   readonly hydraLevel: number;
   /** Features a prompt that the second trace switches off first; absent in specs from before there was one. */
   readonly hydraStrongest?: number;
+  /** Prompts that each trace takes: its means need more than a look at each prompt does. As `prompts` in specs from before it was apart. */
+  readonly hydraPrompts?: number;
   readonly sufficiencyDraws: number;
   /** Harmless prompts that the model answers, for sufficiency and cost. */
   readonly harmlessPrompts: number;
@@ -41,6 +43,7 @@ export const CLAIM_DEFAULTS: Required<ClaimSettings> = {
   hydraMinEffect: 0.1,
   hydraLevel: 0.05,
   hydraStrongest: 8,
+  hydraPrompts: 32,
   sufficiencyDraws: 3,
   harmlessPrompts: 8,
   costSets: 16,
@@ -56,6 +59,7 @@ const LIMITS: Partial<Record<keyof ClaimSettings, number>> = {
   hydraRounds: 64,
   hydraNullDraws: 64,
   hydraStrongest: 1024,
+  hydraPrompts: 10_000,
   sufficiencyDraws: 64,
   harmlessPrompts: 10_000,
   costSets: 1024,

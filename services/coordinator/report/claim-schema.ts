@@ -149,6 +149,7 @@ export const claimSettings = object({
   hydraMinEffect: number,
   hydraLevel: number,
   hydraStrongest: whole.optional(),
+  hydraPrompts: whole.optional(),
   sufficiencyDraws: whole,
   harmlessPrompts: whole,
   costSets: whole,

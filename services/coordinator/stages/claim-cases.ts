@@ -17,10 +17,15 @@ export interface ClaimCases {
   readonly examined: { readonly count: number; readonly of: number };
 }
 
-export const chooseCases = (spec: AuditSpec, earlier: StageResults): ClaimCases => {
+/** At most `limit` prompts; the spec's cap unless the stage has one of its own. */
+export const chooseCases = (
+  spec: AuditSpec,
+  earlier: StageResults,
+  limit: number = claimsOf(spec).prompts,
+): ClaimCases => {
   const settings = claimsOf(spec);
   const all = promptsWithSets(spec, earlier);
-  const cases = spreadOverCategories(all, settings.prompts, ({ prompt }) => prompt.category);
+  const cases = spreadOverCategories(all, limit, ({ prompt }) => prompt.category);
   return {
     settings,
     cases,

@@ -24,7 +24,7 @@ const TRACES = 2;
 export const hydraStage: Stage<'hydra'> = {
   name: 'hydra',
   async run(context, earlier) {
-    const { cases, examined } = chooseCases(context.spec, earlier);
+    const { cases, examined } = chooseCases(context.spec, earlier, promptsOf(context));
     const ownSets = cases.map(({ prompt, features, setScore }) => ({
       prompt: encodePrompt(prompt),
       set: encodeFeatures(features),
@@ -44,6 +44,8 @@ export const hydraStage: Stage<'hydra'> = {
     return `hold up refusal, of the features that woke in two prompts or more: once minimal sets are off, ${sets}; once strong early features are, ${strongest}`;
   },
 };
+
+const promptsOf = ({ spec }: StageContext): number => claimsOf(spec).hydraPrompts ?? claimsOf(spec).prompts;
 
 const NOT_TRACED: HydraTrace = { depth: null, tested: 0, wokenByRound: [], features: [] };
 
@@ -81,9 +83,9 @@ const trace = async (
  * where nothing flips, backups are likeliest. Undefined if there is one such layer or prompt, or the spec is older than this trace.
  */
 const traceStrongest = async (context: StageContext, earlier: StageResults): Promise<StrongestTrace | undefined> => {
-  const { hydraStrongest: perPrompt, prompts: limit } = claimsOf(context.spec);
+  const { hydraStrongest: perPrompt } = claimsOf(context.spec);
   const all = searchPrompts(context.spec, earlier);
-  const prompts = spreadOverCategories(all, limit, ({ category }: AuditPrompt) => category);
+  const prompts = spreadOverCategories(all, promptsOf(context), ({ category }: AuditPrompt) => category);
   const belowLayer = Math.max(...earlier.describe.layers);
   const among = earlier.candidates.features.filter(({ layer }) => layer < belowLayer);
   if (perPrompt === undefined || prompts.length < MIN_PROMPTS || among.length === 0) return undefined;

@@ -78,7 +78,7 @@ describe('the stages behind claims', () => {
   });
 
   it('keep to their caps, and the report says what was cut off', async () => {
-    const claims = { prompts: 2, familyEvaluations: 3, harmlessPrompts: 1 };
+    const claims = { prompts: 2, familyEvaluations: 3, harmlessPrompts: 1, hydraPrompts: 2 };
     const { report } = await auditOf({ claims });
     expect(report.settings.claims).toMatchObject({ ...claims, familySets: 32, hydraMinEffect: 0.1 });
     expect(report.families).toMatchObject({ examined: { count: 2, of: 3 }, complete: { count: 0, of: 2 } });

@@ -172,7 +172,7 @@ export interface AuditSpec {
 
 /** Caps of the stages that say how far the findings hold. Zeros take the defaults; the report says what a cap cut off. */
 export interface ClaimSettings {
-  /** Prompts with a minimal set that "family", "hydra" and "sufficiency" take, spread over the categories; 0: 16. */
+  /** Prompts with a minimal set that "family" and "sufficiency" take, spread over the categories; 0: 16. */
   prompts: number;
   /** Stage "family": evaluations a prompt; 0: 200. */
   familyEvaluations: number;
@@ -201,6 +201,8 @@ export interface ClaimSettings {
    * at most 1024; 0: 8.
    */
   hydraStrongest: number;
+  /** Stage "hydra": prompts that each trace takes, spread over the categories; 0: 32. */
+  hydraPrompts: number;
 }
 
 /** Settings of the paper's stages. Zeros and empty lists take the published values; with them every SAE layer is searched. */
@@ -908,6 +910,7 @@ function createBaseClaimSettings(): ClaimSettings {
     costSets: 0,
     costAnswerTokens: 0,
     hydraStrongest: 0,
+    hydraPrompts: 0,
   };
 }
 
@@ -951,6 +954,9 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
     }
     if (message.hydraStrongest !== 0) {
       writer.uint32(104).uint32(message.hydraStrongest);
+    }
+    if (message.hydraPrompts !== 0) {
+      writer.uint32(112).uint32(message.hydraPrompts);
     }
     return writer;
   },
@@ -1072,6 +1078,14 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
             message.hydraStrongest = reader.uint32();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.hydraPrompts = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1147,6 +1161,11 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
         : isSet(object.hydra_strongest)
         ? globalThis.Number(object.hydra_strongest)
         : 0,
+      hydraPrompts: isSet(object.hydraPrompts)
+        ? globalThis.Number(object.hydraPrompts)
+        : isSet(object.hydra_prompts)
+        ? globalThis.Number(object.hydra_prompts)
+        : 0,
     };
   },
 
@@ -1191,6 +1210,9 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
     if (message.hydraStrongest !== 0) {
       obj.hydraStrongest = Math.round(message.hydraStrongest);
     }
+    if (message.hydraPrompts !== 0) {
+      obj.hydraPrompts = Math.round(message.hydraPrompts);
+    }
     return obj;
   },
 
@@ -1212,6 +1234,7 @@ export const ClaimSettings: MessageFns<ClaimSettings> = {
     message.costSets = object.costSets ?? 0;
     message.costAnswerTokens = object.costAnswerTokens ?? 0;
     message.hydraStrongest = object.hydraStrongest ?? 0;
+    message.hydraPrompts = object.hydraPrompts ?? 0;
     return message;
   },
 };

@@ -15,8 +15,8 @@ import { targetLines, toTruthResult } from './truth-result.js';
 
 const MECHANISMS = join(projectRoot, 'bench', 'truth', 'mechanisms');
 const DEFAULT_SEEDS = 5;
-/** Amplitude over the standard deviation of the noise: 18 dB. */
-const PUBLISHED_SNR = 8;
+/** Amplitude over the standard deviation of the noise: 20 dB. */
+const PUBLISHED_SNR = 10;
 const PROGRESS_EVERY = 20;
 
 function readOptions() {

@@ -27,6 +27,7 @@ const COLUMNS: readonly Column<Score>[] = [
   ['causal', ({ causal }) => shareOf(causal)],
   ...FAMILY,
   ['dormant', ({ dormant }) => bothOf(dormant)],
+  ['no sets', ({ fromStrongest }) => bothOf(fromStrongest)],
   ['wakers', ({ wakers }) => shareOf(wakers)],
   ['sufficient', ({ sufficiency }) => shareOf(sufficiency)],
   ['null hydras', ({ nullHydras }) => `${nullHydras.right} of ${nullHydras.asked}`],

@@ -5,13 +5,14 @@ import type { Prompt, RefusalModel, ScoreSpec } from '../../services/search/mode
 import type { RankedFeature, SaeSource } from '../../services/search/model/sae-port.js';
 import type { SearchContext } from '../../services/search/model/scoring.js';
 import { calibrateOpeners } from '../../services/search/stages/calibrate-openers.js';
+import { takePerLayer } from '../../services/search/stages/candidate-growth.js';
 import { enumerateMinimalSets, type MinimalSetFamily } from '../../services/search/stages/enumerate-minimal-sets.js';
 import { filterPrompt, type MinimalSet } from '../../services/search/stages/filter-prompt.js';
 import { findDirections } from '../../services/search/stages/find-directions.js';
 import { measureInteractions, type TwoByTwo } from '../../services/search/stages/measure-interactions.js';
 import { type LayerDirection, rankCandidates } from '../../services/search/stages/rank-candidates.js';
 import { type SufficiencyReport, testSufficiency } from '../../services/search/stages/test-sufficiency.js';
-import { type HydraReport, traceHydra } from '../../services/search/stages/trace-hydra.js';
+import { type HydraReport, type StrongestFeatures, traceHydra } from '../../services/search/stages/trace-hydra.js';
 import { createSeededRandom } from '../../shared/random/seeded-random.js';
 import { type FeatureId, formatFeature } from '../../shared/tensors/feature-name.js';
 import type { Positions } from '../../shared/tensors/positions.js';
@@ -32,6 +33,8 @@ export interface RecoveredCategory {
   readonly prompts: readonly RecoveredPrompt[];
   /** From the minimal sets that most of these prompts have, over twelve of the category's prompts. */
   readonly hydras: readonly HydraReport[];
+  /** From all that is on among the nearest features below the last planted layer, whatever flips; undefined where there is no such layer. */
+  readonly fromStrongest: HydraReport | undefined;
   /** From features that are in no minimal set: whatever it reports is false. */
   readonly nullHydra: HydraReport;
 }
@@ -64,6 +67,10 @@ const PROMPTS = 2;
  */
 const HYDRA_PROMPTS = 12;
 const MAX_HYDRAS = 4;
+/** Nearest features a layer among which the strongest are: more than there are planted near the direction. */
+const STRONGEST_AMONG = 20;
+/** Fewer than of the other traces: with dozens of features off a prompt costs more. */
+const STRONGEST_PROMPTS = 8;
 /** Effects below this are noise to the mechanisms, whose weights are 4 and more. */
 export const LEAST_EFFECT = 0.5;
 /** Pairs of a member with a candidate that is in no set. */
@@ -145,12 +152,19 @@ async function recoverCategory(ground: Ground, category: string): Promise<Recove
   const prompts: RecoveredPrompt[] = [];
   for (const prompt of own.slice(0, PROMPTS)) prompts.push(await recoverPrompt(ground, prompt));
   const hydras: HydraReport[] = [];
-  for (const members of setsToTrace(prompts)) hydras.push(await hydraOf(ground, own.slice(0, HYDRA_PROMPTS), members));
+  const traced = own.slice(0, HYDRA_PROMPTS);
+  for (const set of setsToTrace(prompts)) hydras.push(await hydraOf(ground, traced, { set }));
+  const last = Math.max(...[...ground.planted.places.values()].map(({ layer }) => layer));
+  const among = takePerLayer(ground.universe, STRONGEST_AMONG).filter(({ layer }) => layer < last);
+  const strongest = { count: among.length, among };
+  const few = own.slice(0, STRONGEST_PROMPTS);
+  const fromStrongest =
+    among.length === 0 ? undefined : await hydraOf(ground, few, { set: [], strongest, nullDraws: 1 });
   const members = new Set(prompts.flatMap(({ family }) => family.members.map(formatFeature)));
   const outside = ground.universe.filter((candidate) => !members.has(formatFeature(candidate)));
   const random = createSeededRandom(1).fork(`null ${category}`);
-  const nullHydra = await hydraOf(ground, own.slice(0, HYDRA_PROMPTS), random.pick(outside, NULL_MEMBERS));
-  return { category, prompts, hydras, nullHydra };
+  const nullHydra = await hydraOf(ground, traced, { set: random.pick(outside, NULL_MEMBERS) });
+  return { category, prompts, hydras, fromStrongest, nullHydra };
 }
 
 /** With noise a prompt may have none, or one that is no other's: those of most prompts come first. */
@@ -200,10 +214,16 @@ function pairsOf({ members }: MinimalSetFamily, universe: readonly RankedFeature
   return [...inside, ...outside];
 }
 
+interface TraceStart {
+  readonly set: readonly FeatureId[];
+  readonly strongest?: StrongestFeatures;
+  readonly nullDraws?: number;
+}
+
 const hydraOf = (
   { context, planted, score, positions }: Pick<Ground, 'context' | 'planted' | 'score' | 'positions'>,
   prompts: readonly PlantedPrompt[],
-  set: readonly FeatureId[],
+  { set, ...start }: TraceStart,
 ): Promise<HydraReport> =>
   traceHydra(context, {
     model: '',
@@ -219,4 +239,5 @@ const hydraOf = (
     nullDraws: 2,
     seed: 1,
     known: [],
+    ...start,
   });

@@ -14,6 +14,8 @@ export interface Score extends FamilyScore {
   /** Causal features among the candidates. */
   readonly causal: Share;
   readonly dormant: Tally;
+  /** Those that matter once all that is on in earlier layers is off, of the trace that knows no minimal set. */
+  readonly fromStrongest: Tally;
   /** Dormant features with the right wakers and the right place. */
   readonly wakers: Share;
   readonly sufficiency: Share;
@@ -68,12 +70,13 @@ function scoreCategory(planted: PlantedModel, category: RecoveredCategory, key: 
   );
   const woken = category.hydras.flatMap(({ features }) => features);
   const found = [...new Set([...asleep, ...woken].map(key.nameOf))];
+  const real = key.truth.dormant.map(({ feature }) => feature);
   return {
     ...addScores(prompts),
-    dormant: tally(
-      found,
-      key.truth.dormant.map(({ feature }) => feature),
-    ),
+    dormant: tally(found, real),
+    fromStrongest: category.fromStrongest
+      ? tally(category.fromStrongest.features.map(key.nameOf), key.truth.dormantBelowAll)
+      : NOTHING,
     wakers: {
       right: key.truth.dormant.filter((real) =>
         woken.some((own) => key.nameOf(own) === real.feature && wakesRight(own, real, key)),
@@ -105,6 +108,7 @@ function scorePrompt(planted: PlantedModel, recovered: RecoveredPrompt, key: Key
   return {
     ...scoreFamily(recovered, key.truth, key.nameOf),
     dormant: NOTHING,
+    fromStrongest: NOTHING,
     wakers: UNASKED,
     sufficiency: claims.reduce(addShares, UNASKED),
     nullHydras: UNASKED,

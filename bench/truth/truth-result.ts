@@ -26,6 +26,7 @@ export const TALLIES = [
   'sustainingSets',
   'interactions',
   'dormant',
+  'fromStrongest',
 ] as const satisfies TallyPart[];
 export const SHARES = ['causal', 'oneSet', 'depth', 'wakers', 'sufficiency'] as const satisfies SharePart[];
 

@@ -34,6 +34,8 @@ export interface CategoryTruth extends FamilyTruth {
   readonly causal: readonly string[];
   /** Causal features that are asleep on the clean prompt. */
   readonly dormant: readonly DormantTruth[];
+  /** Those of them whose loss matters once everything that is on below the last feature's layer is off, and what wakes then. */
+  readonly dormantBelowAll: readonly string[];
 }
 
 /** Subsets of so many features are listed one by one. */
@@ -63,7 +65,32 @@ export function truthOf(mechanism: Mechanism, category: string): CategoryTruth {
       if (wakes.includes(0)) return [];
       return [{ feature: feature.name, wakers: minimal(wakes).map(namesOf), at: feature.at }];
     }),
+    dormantBelowAll: dormantBelowAll(mechanism, category),
   };
+}
+
+/** In an AND with a feature that is off nothing else matters, so a backup may not be among them. */
+function dormantBelowAll(mechanism: Mechanism, category: string): string[] {
+  const { features } = mechanism;
+  const last = Math.max(...features.map(({ layer }) => layer));
+  const clean = simulate(mechanism, category, new Set()).awake;
+  const scoreOf = (off: readonly string[]) => simulate(mechanism, category, new Set(off)).score;
+  const first = features.filter(({ name, layer }) => layer < last && clean.has(name)).map(({ name }) => name);
+  const rounds: string[][] = [];
+  for (;;) {
+    const { awake } = simulate(mechanism, category, new Set([...first, ...rounds.flat()]));
+    const fresh = [...awake].filter((name) => !clean.has(name) && !rounds.flat().includes(name));
+    if (fresh.length === 0) break;
+    rounds.push(fresh);
+  }
+  const all = [...first, ...rounds.flat()];
+  return rounds.flatMap((fresh, round) =>
+    fresh.filter((name) => {
+      const before = [...first, ...rounds.slice(0, round).flat()];
+      const others = all.filter((other) => other !== name);
+      return scoreOf([...before, name]) !== scoreOf(before) || scoreOf(all) !== scoreOf(others);
+    }),
+  );
 }
 
 export function familyOf(causal: readonly string[], scores: readonly number[]): FamilyTruth {

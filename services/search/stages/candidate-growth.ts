@@ -74,7 +74,8 @@ async function switchAllOff(
 }
 
 /** The first `count` of each layer; `ranked` is grouped by layer, best first. */
-function takePerLayer(ranked: readonly RankedFeature[], count: number): RankedFeature[] {
+/** The first `count` of each layer, in the order given. */
+export function takePerLayer(ranked: readonly RankedFeature[], count: number): RankedFeature[] {
   const taken = new Map<number, number>();
   return ranked.filter(({ layer }) => {
     const before = taken.get(layer) ?? 0;

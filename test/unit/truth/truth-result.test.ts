@@ -37,6 +37,7 @@ const perfect: Score = {
   interactions: { hits: 0, found: 0, real: 0 },
   interactionError: 0.01,
   dormant: { hits: 0, found: 0, real: 0 },
+  fromStrongest: { hits: 0, found: 0, real: 0 },
   wakers: { right: 0, asked: 0 },
   sufficiency: { right: 6, asked: 6 },
   nullHydras: { right: 0, asked: 1 },

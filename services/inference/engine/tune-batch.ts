@@ -8,6 +8,8 @@ const WIDTH = 32;
 const ROUNDS = 3;
 /** Blocks run one behind the other, as in use: one block alone would find its weights in the processor's cache every time. */
 const BLOCKS = 4;
+/** No further round once this is spent: a round of an 8B model takes a processor half a minute, and its first is as good as its third. */
+const BUDGET_MS = 1000;
 /** The smallest batch within this share of the best rate: larger ones only add waiting and memory. */
 const GOOD_ENOUGH = 0.95;
 
@@ -18,18 +20,24 @@ export interface BatchTuning {
 }
 
 export async function tuneBatch(transformer: Transformer): Promise<BatchTuning> {
-  const best = CANDIDATES.map(() => Number.POSITIVE_INFINITY);
-  // In turns, so that a busy moment of the machine hits every size; the first round allocates.
-  for (let round = 0; round <= ROUNDS; round++) {
-    for (const [i, tokens] of CANDIDATES.entries()) {
-      const ms = await timeBlocks(transformer, tokens);
-      if (round > 0) best[i] = Math.min(best[i], ms);
-    }
+  const start = performance.now();
+  // The first round allocates, so it counts only if it is the last.
+  let best = await timeRound(transformer);
+  for (let round = 1; round <= ROUNDS && performance.now() - start < BUDGET_MS; round++) {
+    const times = await timeRound(transformer);
+    best = round === 1 ? times : best.map((ms, i) => Math.min(ms, times[i]!));
   }
-  const measured = CANDIDATES.map((tokens, i) => ({ tokens, positionsPerSecond: (1000 * tokens) / best[i] }));
+  const measured = CANDIDATES.map((tokens, i) => ({ tokens, positionsPerSecond: (1000 * tokens) / best[i]! }));
   const top = Math.max(...measured.map(({ positionsPerSecond }) => positionsPerSecond));
   const chosen = measured.find(({ positionsPerSecond }) => positionsPerSecond >= GOOD_ENOUGH * top);
   return { batchTokens: chosen?.tokens ?? CANDIDATES[0], measured };
+}
+
+/** Milliseconds a block, by size. Sizes take turns, so that a busy moment of the machine hits every one of them. */
+async function timeRound(transformer: Transformer): Promise<number[]> {
+  const times: number[] = [];
+  for (const tokens of CANDIDATES) times.push(await timeBlocks(transformer, tokens));
+  return times;
 }
 
 /** Milliseconds a block. */

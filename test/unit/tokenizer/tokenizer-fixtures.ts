@@ -1,10 +1,10 @@
 /** What test/fixtures/tokenizer/make.py recorded from the reference implementations. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChatMessage, TokenizerJson } from '../../../services/inference/tokenizer/chat-tokenizer.js';
 import { projectRoot } from '../../../shared/project/root.js';
 import type { GgufTokenizer } from '../../../shared/tensor-files/gguf-tokenizer.js';
+import { scratchFolder } from '../../fixtures/scratch-folder.js';
 
 interface ByteLevelRow {
   readonly pre: string;
@@ -45,7 +45,7 @@ export const fixtures: Fixtures = JSON.parse(readFileSync(join(fixtureFolder, 't
 
 /** A fresh folder with these files. */
 export const folderWith = (files: Readonly<Record<string, string | Buffer | object>>): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'tokenizer-'));
+  const folder = scratchFolder('tokenizer');
   for (const [name, content] of Object.entries(files))
     writeFileSync(
       join(folder, name),

@@ -19,6 +19,7 @@ const FAMILY: readonly Column<FamilyScore>[] = [
   ['sustaining', ({ sustainingSets }) => bothOf(sustainingSets)],
   ['depth', ({ depth }) => shareOf(depth)],
   ['pairs', ({ interactions }) => bothOf(interactions)],
+  ['quiet', ({ quietPairs }) => shareOf(quietPairs)],
   ['pair error', ({ interactionError }) => interactionError.toFixed(3)],
 ];
 

@@ -69,8 +69,6 @@ const HYDRA_PROMPTS = 12;
 const MAX_HYDRAS = 4;
 /** Nearest features a layer among which the strongest are: more than there are planted near the direction. */
 const STRONGEST_AMONG = 20;
-/** Fewer than of the other traces: with dozens of features off a prompt costs more. */
-const STRONGEST_PROMPTS = 8;
 /** Effects below this are noise to the mechanisms, whose weights are 4 and more. */
 export const LEAST_EFFECT = 0.5;
 /** Pairs of a member with a candidate that is in no set. */
@@ -157,9 +155,8 @@ async function recoverCategory(ground: Ground, category: string): Promise<Recove
   const last = Math.max(...[...ground.planted.places.values()].map(({ layer }) => layer));
   const among = takePerLayer(ground.universe, STRONGEST_AMONG).filter(({ layer }) => layer < last);
   const strongest = { count: among.length, among };
-  const few = own.slice(0, STRONGEST_PROMPTS);
   const fromStrongest =
-    among.length === 0 ? undefined : await hydraOf(ground, few, { set: [], strongest, nullDraws: 1 });
+    among.length === 0 ? undefined : await hydraOf(ground, traced, { set: [], strongest, nullDraws: 1 });
   const members = new Set(prompts.flatMap(({ family }) => family.members.map(formatFeature)));
   const outside = ground.universe.filter((candidate) => !members.has(formatFeature(candidate)));
   const random = createSeededRandom(1).fork(`null ${category}`);

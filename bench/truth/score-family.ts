@@ -13,6 +13,8 @@ export interface FamilyScore {
   readonly depth: Share;
   /** Pairs that interact: those inside the minimal sets, and others that were measured. */
   readonly interactions: Tally;
+  /** Pairs that do not interact, and were measured not to. */
+  readonly quietPairs: Share;
   /** Largest |measured - exact| / max(1, |exact|) of all pairs. */
   readonly interactionError: number;
 }
@@ -51,6 +53,8 @@ function scorePairs({ pairs }: RecoveredPrompt, truth: FamilyTruth, nameOf: Name
     .filter(({ first, second }) => (inSets.has(first) && inSets.has(second)) || asked.has(setKey([first, second])))
     .map(({ first, second }) => setKey([first, second]));
   const found = measured.filter(({ interaction }) => Math.abs(interaction) > LEAST_EFFECT);
+  const interacts = (key: string) => Math.abs(exact.get(key) ?? 0) > LEAST_EFFECT;
+  const quiet = measured.filter(({ key }) => !interacts(key));
   const rightSign = found.filter(({ key, interaction }) => Math.sign(interaction) === Math.sign(exact.get(key) ?? 0));
   const errors = measured.map(({ key, interaction }) => {
     const value = exact.get(key) ?? 0;
@@ -58,6 +62,10 @@ function scorePairs({ pairs }: RecoveredPrompt, truth: FamilyTruth, nameOf: Name
   });
   return {
     interactions: { hits: rightSign.length, found: found.length, real: real.length },
+    quietPairs: {
+      right: quiet.filter(({ interaction }) => Math.abs(interaction) <= LEAST_EFFECT).length,
+      asked: quiet.length,
+    },
     interactionError: Math.max(0, ...errors),
   };
 }

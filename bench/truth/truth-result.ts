@@ -28,10 +28,17 @@ export const TALLIES = [
   'dormant',
   'fromStrongest',
 ] as const satisfies TallyPart[];
-export const SHARES = ['causal', 'oneSet', 'depth', 'wakers', 'sufficiency'] as const satisfies SharePart[];
+export const SHARES = [
+  'causal',
+  'oneSet',
+  'depth',
+  'quietPairs',
+  'wakers',
+  'sufficiency',
+] as const satisfies SharePart[];
 
 const FAMILY_TALLIES = ['minimalSets', 'sustainingSets', 'interactions'] as const;
-const FAMILY_SHARES = ['oneSet', 'depth'] as const;
+const FAMILY_SHARES = ['oneSet', 'depth', 'quietPairs'] as const;
 
 /** With noise: sets and pairs held against the model itself. */
 export interface AgainstModelRow {
@@ -150,7 +157,13 @@ interface Rates {
 function numbersOf({ mechanism, precisionRecall, shares }: Rates): Lowest[] {
   const numbers = [
     ...Object.entries(precisionRecall).flatMap(([part, { precision, recall, found, real }]) => [
-      { mechanism, part: `${part} precision`, value: precision, of: found },
+      // Of a mechanism without pairs the quiet ones say how many were false: one among thousands would make this 0.
+      {
+        mechanism,
+        part: `${part} precision`,
+        value: part === 'interactions' && real === 0 ? null : precision,
+        of: found,
+      },
       { mechanism, part: `${part} recall`, value: recall, of: real },
     ]),
     ...Object.entries(shares).map(([part, { share, asked }]) => ({ mechanism, part, value: share, of: asked })),

@@ -35,6 +35,7 @@ const perfect: Score = {
   sustainingSets: all,
   depth: { right: 2, asked: 2 },
   interactions: { hits: 0, found: 0, real: 0 },
+  quietPairs: { right: 20, asked: 20 },
   interactionError: 0.01,
   dormant: { hits: 0, found: 0, real: 0 },
   fromStrongest: { hits: 0, found: 0, real: 0 },
@@ -89,8 +90,16 @@ describe('noisy mechanisms against the model itself', () => {
     sustainingSets: all,
     depth: { right: 2, asked: 2 },
     interactions: { hits: 0, found: 0, real: 0 },
+    quietPairs: { right: 40, asked: 40 },
     interactionError: 0.02,
   };
+
+  it('are not held to a precision of pairs where there are none, but to the pairs that stay quiet', () => {
+    const falsePair = { interactions: { hits: 0, found: 1, real: 0 }, quietPairs: { right: 19, asked: 20 } };
+    const { targets } = toTruthResult([summarizeRuns(describeMechanism({}), [runOf(1, falsePair)])], 1);
+    expect(targets.clean?.lowest).toMatchObject({ value: 0.95, part: 'quietPairs' });
+    expect(targets.clean?.met).toBe(false);
+  });
 
   it('have a target and a table of their own', () => {
     const bad = { minimalSets: { hits: 9, found: 10, real: 10 } };

@@ -32,8 +32,8 @@ export const plantedLoad = (): LoadSubject => {
     name: 'planted model',
     modelEnvironment: { REFUSALSCOPE_MODEL_PATH: planted.modelFolder, REFUSALSCOPE_MODEL_NAME: 'load' },
     saeEnvironment: { REFUSALSCOPE_SAE_DIRS: planted.saeFolder },
-    // A fifth of a second of its capacity: half of it comes in bursts and must pass without a refusal. With 128 the client, which shares two
-    // cores with both services, fell behind at twice the capacity, and what was measured was its own queue.
+    // A seventh of a second of its capacity: half of it comes in bursts and must pass without a refusal. With 32 a quarter of a percent is
+    // refused then; with 128 the service's thread has so much to answer at twice the capacity that refusals wait for a second.
     maxCalls: 64,
     prompts: planted.prompts.map(({ text }) => text),
     features: [...planted.places.values(), ...planted.near],

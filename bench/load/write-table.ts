@@ -81,7 +81,7 @@ const steadyTable = ({ steady, steady_share }: LoadReport): string[] => [
 ];
 
 const overloadTable = (overloads: readonly (readonly [string, OverloadFigures | undefined])[]): string[] => [
-  `Twice the capacity, EvaluateMasks, at most 128 calls at once with the planted model and 4 with the embedded one (\`REFUSALSCOPE_MAX_CALLS\`):`,
+  `Twice the capacity, EvaluateMasks, at most 64 calls at once with the planted model and 4 with the embedded one (\`REFUSALSCOPE_MAX_CALLS\`):`,
   '',
   '| | asked/s | answered/s | p50 ms | p99 ms | refused/s | refusal p50 ms | p99 ms | failed | lost | sent late, p99 ms | health p99 ms | p50 ms afterwards |',
   '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',

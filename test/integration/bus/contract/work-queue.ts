@@ -14,7 +14,8 @@ export const describeWorkQueue = (engine: string, openBus: OpenBus): void => {
     it('hands an item to a worker and keeps its result for whoever asks for the id, also later', async () => {
       const queue = await newQueue();
       const { id } = await queue.publish({ requester: 'audit-1', payload: bytes('six') });
-      await consume(queue, async (item) => bytes(`${text(item.payload)} done`));
+      const patient = { ...FAST, ackWaitMs: 10_000 };
+      await consume(queue, async (item) => bytes(`${text(item.payload)} done`), patient);
       const first = await finish(queue, id);
       const second = await queue.outcome(id);
       expect(first.kind === 'done' && text(first.result)).toBe('six done');

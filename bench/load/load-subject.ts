@@ -23,6 +23,14 @@ export interface LoadSubject {
 
 const CANDIDATES_A_LAYER = 20;
 
+export const CALLS_AT_ONCE = {
+  // A seventh of a second of its capacity: half of it comes in bursts and must pass without a refusal. With 32 a quarter of a percent is
+  // refused then; with 128 the service's thread has so much to answer at twice the capacity that refusals wait for a second.
+  planted: 64,
+  // A call takes seconds: what waits behind more than these would wait for minutes.
+  embedded: 4,
+} as const;
+
 /** Some hundred kilobytes of weights: what is measured is the service around the engine as much as the engine. */
 export const plantedLoad = (): LoadSubject => {
   const folder = mkdtempSync(join(tmpdir(), 'refusalscope-load-'));
@@ -32,9 +40,7 @@ export const plantedLoad = (): LoadSubject => {
     name: 'planted model',
     modelEnvironment: { REFUSALSCOPE_MODEL_PATH: planted.modelFolder, REFUSALSCOPE_MODEL_NAME: 'load' },
     saeEnvironment: { REFUSALSCOPE_SAE_DIRS: planted.saeFolder },
-    // A seventh of a second of its capacity: half of it comes in bursts and must pass without a refusal. With 32 a quarter of a percent is
-    // refused then; with 128 the service's thread has so much to answer at twice the capacity that refusals wait for a second.
-    maxCalls: 64,
+    maxCalls: CALLS_AT_ONCE.planted,
     prompts: planted.prompts.map(({ text }) => text),
     features: [...planted.places.values(), ...planted.near],
     close: () => rmSync(folder, { recursive: true, force: true }),
@@ -52,8 +58,7 @@ export const embeddedLoad = async (): Promise<LoadSubject> => {
       REFUSALSCOPE_MODEL_NAME: 'load',
     },
     saeEnvironment: {},
-    // A call takes seconds: what waits behind more than these would wait for minutes.
-    maxCalls: 4,
+    maxCalls: CALLS_AT_ONCE.embedded,
     prompts: (await readEmbeddedPrompts()).map(({ text }) => text),
     features: names.map(parseFeature),
     close: () => undefined,

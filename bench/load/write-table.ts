@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectRoot } from '../../shared/project/root.js';
 import { EVALUATIONS } from './load-mesh.js';
+import { CALLS_AT_ONCE } from './load-subject.js';
 import type { CallFigures, OverloadFigures, SteadyFigures } from './phases.js';
 
 export interface LoadReport {
@@ -81,7 +82,7 @@ const steadyTable = ({ steady, steady_share }: LoadReport): string[] => [
 ];
 
 const overloadTable = (overloads: readonly (readonly [string, OverloadFigures | undefined])[]): string[] => [
-  `Twice the capacity, EvaluateMasks, at most 64 calls at once with the planted model and 4 with the embedded one (\`REFUSALSCOPE_MAX_CALLS\`):`,
+  `Twice the capacity, EvaluateMasks, at most ${CALLS_AT_ONCE.planted} calls at once with the planted model and ${CALLS_AT_ONCE.embedded} with the embedded one (\`REFUSALSCOPE_MAX_CALLS\`):`,
   '',
   '| | asked/s | answered/s | p50 ms | p99 ms | refused/s | refusal p50 ms | p99 ms | failed | lost | sent late, p99 ms | health p99 ms | p50 ms afterwards |',
   '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',

@@ -7,13 +7,14 @@ import { type FeatureId, formatFeature } from '../../../shared/tensors/feature-n
 import type { Positions } from '../../../shared/tensors/positions.js';
 import type { PreparedPrompt } from '../model/evaluator.js';
 import { createFeatureBank } from '../model/feature-bank.js';
-import { type PeakActivation, readActivations } from '../model/read-activations.js';
+import { type Activations, type PeakActivation, readActivations } from '../model/read-activations.js';
 import type { SearchContext } from '../model/scoring.js';
 import { type LayerFeatures, readSuppressed } from '../stages/find-dormant.js';
 
 export interface WakingRequest {
   readonly prompt: PreparedPrompt;
-  readonly set: readonly FeatureId[];
+  /** What is switched off first, chosen on the clean prompt; of it only what is on there. */
+  readonly first: (clean: Activations) => readonly FeatureId[];
   readonly positions: Positions;
   /** Where to look: features of each layer, undefined for its whole SAE. */
   readonly searched: LayerFeatures;
@@ -28,7 +29,7 @@ export interface WokenInRound extends PeakActivation {
 }
 
 export interface Waking {
-  /** The members that are on in the clean prompt: the rest of the set has to wake like any other feature. */
+  /** Those of the first that are on in the clean prompt: the others have to wake like any other feature. */
   readonly primaries: readonly FeatureId[];
   readonly woken: readonly WokenInRound[];
   /** How many woke in each round, taken on or not. */
@@ -40,7 +41,7 @@ export interface Waking {
 export async function followWaking(context: SearchContext, request: WakingRequest): Promise<Waking> {
   const { prompt, positions, searched } = request;
   const clean = await readActivations(context, { prompt, positions, layers: searched });
-  const primaries = request.set.filter((member) => clean.peaks.has(formatFeature(member)));
+  const primaries = request.first(clean).filter((member) => clean.peaks.has(formatFeature(member)));
   const woken: WokenInRound[] = [];
   const counts: number[] = [];
   const known = new Set(clean.peaks.keys());

@@ -74,7 +74,6 @@ async function switchAllOff(
 }
 
 /** The first `count` of each layer; `ranked` is grouped by layer, best first. */
-/** The first `count` of each layer, in the order given. */
 export function takePerLayer(ranked: readonly RankedFeature[], count: number): RankedFeature[] {
   const taken = new Map<number, number>();
   return ranked.filter(({ layer }) => {

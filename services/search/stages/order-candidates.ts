@@ -8,7 +8,7 @@ import { formatFeature } from '../../../shared/tensors/feature-name.js';
 import type { Positions } from '../../../shared/tensors/positions.js';
 import type { OffSet } from '../filter/filter.js';
 import type { PreparedPrompt } from '../model/evaluator.js';
-import { groupByLayer, readActivations } from '../model/read-activations.js';
+import { type Activations, groupByLayer, readActivations } from '../model/read-activations.js';
 import type { RankedFeature } from '../model/sae-port.js';
 import type { SearchContext } from '../model/scoring.js';
 
@@ -27,8 +27,17 @@ export async function orderCandidates(
   candidates: readonly RankedFeature[],
   positions: Positions,
 ): Promise<CandidateOrder> {
-  const layers = groupByLayer(candidates);
-  const { peaks, residualNorms } = await readActivations(context, { prompt, positions, layers });
+  return orderByEstimate(
+    candidates,
+    await readActivations(context, { prompt, positions, layers: groupByLayer(candidates) }),
+  );
+}
+
+/** The same from activations of the clean prompt that are read already, the candidates' and their layers' among them. */
+export function orderByEstimate(
+  candidates: readonly RankedFeature[],
+  { peaks, residualNorms }: Activations,
+): CandidateOrder {
   const cleanActivations = candidates.map((candidate) => peaks.get(formatFeature(candidate))?.value ?? 0);
   const estimates = candidates.map(
     ({ layer, cosine }, i) => (cleanActivations[i]! * cosine) / (residualNorms.get(layer) || 1),

@@ -16,11 +16,11 @@ import { followWaking, type Waking } from '../hydra/waking.js';
 import type { EvaluationRecord, PreparedPrompt } from '../model/evaluator.js';
 import { assertDistinctFeatures } from '../model/feature-bank.js';
 import type { Prompt, ScoreSpec } from '../model/model-port.js';
-import { groupByLayer } from '../model/read-activations.js';
+import { type Activations, groupByLayer } from '../model/read-activations.js';
 import type { RankedFeature } from '../model/sae-port.js';
 import { openScoring, type Scoring, type SearchContext } from '../model/scoring.js';
 import { average } from '../statistics/mean-evidence.js';
-import { orderCandidates } from './order-candidates.js';
+import { orderByEstimate } from './order-candidates.js';
 
 export interface HydraCase {
   readonly prompt: Prompt;
@@ -75,7 +75,7 @@ export const HYDRA_DEFAULTS = { minEffect: 0.1, level: 0.05, maxTested: 64, maxR
 const MAX_STRONGEST = 1024;
 /** A feature that woke in fewer is not tested: nothing can be said of its mean, and it would be one more test that others are adjusted for. */
 const LEAST_PROMPTS = 2;
-/** Prompts that are asked for a feature's wakers: each costs a forward pass a suppressed feature. */
+/** Prompts that are asked for a feature's wakers: each costs a forward pass for every block of suppressed features that is tried. */
 const WAKER_PROMPTS = 8;
 
 /** One prompt, followed and measured. */
@@ -114,8 +114,8 @@ async function traceEach(context: SearchContext, scoring: Scoring, request: Trac
   const wokeIn = new Map<string, number>();
   for (const [i, { set }] of cases.entries()) {
     const prompt = scoring.prompts[i]!;
-    const first = strongest ? await chooseStrongest(context, prompt, strongest, request.positions) : set;
-    const waking = await followWaking(context, { ...request, prompt, set: first, searched });
+    const first = strongest ? (clean: Activations) => chooseStrongest(strongest, clean) : () => set;
+    const waking = await followWaking(context, { ...request, prompt, first, searched });
     for (const name of waking.woken.map(formatFeature)) wokeIn.set(name, (wokeIn.get(name) ?? 0) + 1);
     followed.push({ prompt, waking });
     scoring.progress('hydra', i + 1, 2 * cases.length, `${waking.woken.length} woke`);
@@ -132,13 +132,8 @@ async function traceEach(context: SearchContext, scoring: Scoring, request: Trac
   return traced;
 }
 
-async function chooseStrongest(
-  context: SearchContext,
-  prompt: PreparedPrompt,
-  { count, among }: StrongestFeatures,
-  positions: Positions,
-): Promise<FeatureId[]> {
-  const { byEstimate, activeCount } = await orderCandidates(context, prompt, among, positions);
+function chooseStrongest({ count, among }: StrongestFeatures, clean: Activations): FeatureId[] {
+  const { byEstimate, activeCount } = orderByEstimate(among, clean);
   return byEstimate.slice(0, Math.min(count, activeCount)).map((i) => among[i]!);
 }
 

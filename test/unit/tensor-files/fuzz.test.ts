@@ -8,10 +8,10 @@ import { openNpz } from '../../../shared/tensor-files/npz.js';
 import { openTensorFile } from '../../../shared/tensor-files/open-tensor-file.js';
 import { openSafetensors } from '../../../shared/tensor-files/safetensors.js';
 import type { TensorSource } from '../../../shared/tensor-files/tensor-source.js';
-import { fixtureBytes, scratchFolder } from './tensor-fixtures.js';
+import { fixtureBytes, tensorFolder } from './tensor-fixtures.js';
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 300);
-const scratch = scratchFolder();
+const scratch = tensorFolder();
 const allowed = new Set(['TENSOR_FILE_CORRUPT', 'TENSOR_FILE_UNSUPPORTED', 'REQUEST_TOO_LARGE']);
 
 /** Runs `action`; true when it ended without a fault. */

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { openGguf } from '../../../shared/tensor-files/gguf.js';
 import { buildGguf, type GgufSpec, ggufBytes, keyValue } from './gguf-bytes.js';
-import { expectFault, fixtureBytes, scratchFolder } from './tensor-fixtures.js';
+import { expectFault, fixtureBytes, tensorFolder } from './tensor-fixtures.js';
 
 const { u32, u64, text } = ggufBytes;
-const scratch = scratchFolder();
+const scratch = tensorFolder();
 const open = (bytes: Uint8Array) => openGguf(scratch.write('hostile.gguf', bytes));
 const array = (type: number, count: number | bigint, ...items: Uint8Array[]) =>
   Buffer.concat([u32(type), u64(count), ...items]);

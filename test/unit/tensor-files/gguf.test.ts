@@ -2,11 +2,11 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openGguf } from '../../../shared/tensor-files/gguf.js';
 import { readGgufTokenizer } from '../../../shared/tensor-files/gguf-tokenizer.js';
 import { buildGguf, ggufBytes, keyValue } from './gguf-bytes.js';
-import { bits, expectedTensors, expectFault, fixtureBytes, fixturePath, scratchFolder } from './tensor-fixtures.js';
+import { bits, expectedTensors, expectFault, fixtureBytes, fixturePath, tensorFolder } from './tensor-fixtures.js';
 
 const file = openGguf(fixturePath('quants.gguf'));
 const expected = expectedTensors('quants.gguf');
-const scratch = scratchFolder();
+const scratch = tensorFolder();
 afterAll(() => file.close());
 
 describe('metadata written by the Python package', () => {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openNpz } from '../../../shared/tensor-files/npz.js';
-import { bits, expectedTensors, expectFault, fixtureBytes, fixturePath, scratchFolder } from './tensor-fixtures.js';
+import { bits, expectedTensors, expectFault, fixtureBytes, fixturePath, tensorFolder } from './tensor-fixtures.js';
 import { buildZip, npyBytes, npyHeader, type ZipMember } from './zip-bytes.js';
 
-const scratch = scratchFolder();
+const scratch = tensorFolder();
 
 describe.each(['stored.npz', 'deflated.npz'])('%s written by numpy', (name) => {
   const file = openNpz(fixturePath(name));

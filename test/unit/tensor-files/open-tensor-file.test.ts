@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { isFault } from '../../../shared/errors/fault.js';
 import { openTensorFile } from '../../../shared/tensor-files/open-tensor-file.js';
 import { sha256OfFile } from '../../../shared/tensor-files/sha256-of-file.js';
-import { expectFault, fixtureBytes, fixturePath, scratchFolder } from './tensor-fixtures.js';
+import { expectFault, fixtureBytes, fixturePath, tensorFolder } from './tensor-fixtures.js';
 
-const scratch = scratchFolder();
+const scratch = tensorFolder();
 
 describe('openTensorFile', () => {
   it.each([

@@ -2,9 +2,9 @@ import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openSafetensors } from '../../../shared/tensor-files/safetensors.js';
-import { bits, expectedTensors, expectFault, fixtureBytes, fixturePath, scratchFolder } from './tensor-fixtures.js';
+import { bits, expectedTensors, expectFault, fixtureBytes, fixturePath, tensorFolder } from './tensor-fixtures.js';
 
-const scratch = scratchFolder();
+const scratch = tensorFolder();
 
 describe('a single file written by the Python package', () => {
   const file = openSafetensors(fixturePath('single.safetensors'));

@@ -1,10 +1,10 @@
 /** What the tensor file tests share: the values that Python read, scratch files, and the check that an error is a coded one. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import { type FaultCode, isFault } from '../../../shared/errors/fault.js';
 import { projectRoot } from '../../../shared/project/root.js';
+import { scratchFolder } from '../../fixtures/scratch-folder.js';
 
 export const fixturePath = (name: string): string => join(projectRoot, 'test/fixtures/tensor-files', name);
 export const fixtureBytes = (name: string): Buffer => readFileSync(fixturePath(name));
@@ -31,10 +31,9 @@ export const expectedTensors = (file: string): ReadonlyMap<string, { shape: numb
 export const bits = (values: Float32Array): Uint32Array =>
   new Uint32Array(values.buffer, values.byteOffset, values.length);
 
-/** A folder for the files of one test file; it is removed at the end. */
-export const scratchFolder = (): { path: string; write(name: string, bytes: Uint8Array | string): string } => {
-  const path = mkdtempSync(join(tmpdir(), 'tensor-files-'));
-  afterAll(() => rmSync(path, { recursive: true, force: true }));
+/** A scratch folder that files are written into by name; it is removed at the end. */
+export const tensorFolder = (): { path: string; write(name: string, bytes: Uint8Array | string): string } => {
+  const path = scratchFolder('tensor-files');
   return {
     path,
     write: (name, bytes) => {
